@@ -1,0 +1,205 @@
+# Mete: one non-recursive Makefile. `make help` lists the targets.
+# Flavours live side by side below build/: release, and with SAN=address,undefined or COV=1 their own.
+
+MAKEFLAGS += --no-builtin-rules
+.DELETE_ON_ERROR:
+.SECONDARY:
+.DEFAULT_GOAL := all
+
+VERSION := $(shell cat VERSION)
+prefix ?= /usr/local
+DESTDIR ?=
+CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
+CLANG ?= clang
+WERROR ?=
+V ?=
+
+FLAVOUR := release
+ifneq ($(SAN),)
+FLAVOUR := san
+else ifneq ($(COV),)
+FLAVOUR := cov
+endif
+B := build/$(FLAVOUR)
+GEN := $B/gen
+
+# ---- what is needed -------------------------------------------------------------------------------------
+# pkg-config module : Debian package that provides it
+PKGS := libevent_core:libevent-dev libevent_extra:libevent-dev libevent_pthreads:libevent-dev \
+        libprotobuf-c:libprotobuf-c-dev jansson:libjansson-dev libcgroup:libcgroup-dev libseccomp:libseccomp-dev \
+        libcap:libcap-dev libnl-3.0:libnl-3-dev libnl-route-3.0:libnl-route-3-dev libbpf:libbpf-dev \
+        sqlite3:libsqlite3-dev cmocka:libcmocka-dev
+MODULES := $(foreach p,$(PKGS),$(firstword $(subst :, ,$p)))
+PROGRAMS_NEEDED := protoc-c:protobuf-c-compiler $(CLANG):clang pkg-config:pkg-config
+
+ifeq ($(filter help clean lint format uninstall,$(MAKECMDGOALS)),)
+$(foreach p,$(PROGRAMS_NEEDED),$(if $(shell command -v $(firstword $(subst :, ,$p))),,\
+  $(error $(firstword $(subst :, ,$p)) is missing: install the Debian package $(lastword $(subst :, ,$p)), or run deploy/install-deps)))
+ifneq ($(shell pkg-config --exists $(MODULES) && echo ok),ok)
+$(foreach p,$(PKGS),$(if $(shell pkg-config --exists $(firstword $(subst :, ,$p)) && echo ok),,\
+  $(error $(firstword $(subst :, ,$p)) is missing: install the Debian package $(lastword $(subst :, ,$p)), or run deploy/install-deps)))
+endif
+endif
+
+# ---- flags ----------------------------------------------------------------------------------------------
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wundef -Wvla -Wwrite-strings \
+        -Wno-unused-parameter -Wno-missing-field-initializers
+CFLAGS ?= -O2 -g
+CPPFLAGS_ALL := -D_GNU_SOURCE -DMETE_VERSION='"$(VERSION)"' -I. -I$(GEN) $(shell pkg-config --cflags $(MODULES) 2>/dev/null) $(CPPFLAGS)
+CFLAGS_ALL := -std=gnu11 $(WARN) $(if $(WERROR),-Werror) -fno-common -fno-strict-aliasing -fstack-protector-strong -fvisibility=hidden $(CFLAGS)
+LDFLAGS_ALL := -Wl,--as-needed -Wl,-z,relro,-z,now $(LDFLAGS)
+ifneq ($(SAN),)
+CFLAGS_ALL += -fsanitize=$(SAN) -fno-omit-frame-pointer -O1
+LDFLAGS_ALL += -fsanitize=$(SAN)
+else
+CPPFLAGS_ALL += -D_FORTIFY_SOURCE=2
+endif
+ifneq ($(COV),)
+CFLAGS_ALL += --coverage -O0
+LDFLAGS_ALL += --coverage
+endif
+
+pkg_libs = $(shell pkg-config --libs $1)
+LIBS_BASE := -lpthread -lm
+LIBS_NET := $(call pkg_libs,libevent_core libevent_extra libevent_pthreads libprotobuf-c jansson) $(LIBS_BASE)
+LIBS_LINUX := $(call pkg_libs,libcgroup libcap libnl-3.0 libnl-route-3.0)
+LIBS_AGENT := $(call pkg_libs,libseccomp libbpf) $(LIBS_LINUX) $(LIBS_NET)
+LIBS_MASTER := $(call pkg_libs,sqlite3 libnl-3.0) $(LIBS_NET)
+
+# ---- sources: a folder's *.c is its archive; main.c is a program's own -----------------------------------
+PROTOS := $(wildcard proto/*.proto)
+PROTO_C := $(PROTOS:%.proto=$(GEN)/%.pb-c.c)
+PROTO_H := $(PROTO_C:.c=.h)
+
+# sources(folders)
+sources = $(filter-out %/main.c,$(wildcard $(addsuffix /*.c,$1)))
+objects = $(patsubst %.c,$B/obj/%.o,$1)
+
+SRC_base := $(call sources,lib/base)
+SRC_loop := $(call sources,lib/loop)
+SRC_linux := $(call sources,lib/linux)
+SRC_net := $(call sources,lib/net)
+SRC_proto := $(call sources,proto)
+SRC_sdk := $(call sources,sdk)
+SRC_isolators := $(call sources,isolators)
+SRC_bpf := $(filter-out %.bpf.c,$(call sources,bpf))
+SRC_agent := $(call sources,agent agent/api)
+SRC_shim := $(call sources,agent/shim)
+SRC_master := $(call sources,master master/allocator master/queue master/store master/election master/api)
+SRC_mete := $(call sources,tools/mete)
+ARCHIVES := base loop linux net proto sdk isolators bpf agent shim master mete
+BPF_OBJECTS := $(patsubst %.bpf.c,$(GEN)/%.bpf.o,$(wildcard bpf/*.bpf.c))
+
+archive = $(patsubst %,$B/lib%.a,$1)
+group = -Wl,--start-group $(call archive,$1) -Wl,--end-group
+
+BINARIES := mete mete-master mete-agent mete-shim
+BIN := $(BINARIES:%=$B/bin/%)
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-8s %s\n' '$1' '$2')
+
+all: $(BIN) ## build every program into build/<flavour>/bin
+
+# ---- programs -------------------------------------------------------------------------------------------
+LIB_SHIM := shim linux base
+LIB_MASTER := master proto net loop linux base
+LIB_AGENT := agent isolators bpf proto net loop linux base
+LIB_METE := mete sdk proto net loop linux base
+
+$B/bin/mete: $B/obj/tools/mete/main.o $(call archive,$(LIB_METE)) $B/flags | $B/bin/
+	$(call say,LINK,$@)
+	$Q$(CC) $(LDFLAGS_ALL) -o $@ $< $(call group,$(LIB_METE)) $(LIBS_LINUX) $(LIBS_NET)
+$B/bin/mete-master: $B/obj/master/main.o $(call archive,$(LIB_MASTER)) $B/flags | $B/bin/
+	$(call say,LINK,$@)
+	$Q$(CC) $(LDFLAGS_ALL) -o $@ $< $(call group,$(LIB_MASTER)) $(LIBS_MASTER)
+$B/bin/mete-agent: $B/obj/agent/main.o $(call archive,$(LIB_AGENT)) $B/flags | $B/bin/
+	$(call say,LINK,$@)
+	$Q$(CC) $(LDFLAGS_ALL) -o $@ $< $(call group,$(LIB_AGENT)) $(LIBS_AGENT)
+# The shim is static: one small file that the agent seals into memory, with nothing to relocate at each launch.
+$B/bin/mete-shim: $B/obj/agent/shim/main.o $(call archive,$(LIB_SHIM)) $B/flags | $B/bin/
+	$(call say,LINK,$@)
+	$Q$(CC) $(if $(SAN),,-static) $(LDFLAGS_ALL) -Wl,--gc-sections -o $@ $< $(call group,$(LIB_SHIM)) $(if $(SAN),$(LIBS_LINUX),-lcap)
+
+# ---- compiling ------------------------------------------------------------------------------------------
+%/:
+	@mkdir -p $@
+
+# Rebuild when the flags change, not only when a file does.
+FLAGS_NOW := $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL)
+$B/flags: FORCE | $B/
+	@printf '%s\n' '$(subst ','\'',$(FLAGS_NOW))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(FLAGS_NOW))' >$@
+FORCE:
+
+$B/obj/%.o: %.c $B/flags | $(PROTO_H)
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$Q$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+$B/obj/gen/%.o: $(GEN)/%.c $B/flags | $(PROTO_H)
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$Q$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -w -MMD -MP -c -o $@ $<
+$(GEN)/proto/%.pb-c.c $(GEN)/proto/%.pb-c.h &: proto/%.proto $(PROTOS) | $(GEN)/proto/
+	$(call say,PROTOC,$<)
+	$Qprotoc-c --c_out=$(GEN) $<
+$(GEN)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) | $(GEN)/bpf/
+	$(call say,BPF,$<)
+	$Q$(CLANG) -target bpf -mcpu=v3 -O2 -g -Wall -Werror -D__TARGET_ARCH_x86 -I. -c -o $@ $<
+	$Qllvm-strip -g $@ 2>/dev/null || true
+
+$B/libproto.a: $(call objects,$(SRC_proto)) $(patsubst $(GEN)/%.c,$B/obj/gen/%.o,$(PROTO_C))
+$(foreach a,$(filter-out proto,$(ARCHIVES)),$(eval $B/lib$a.a: $(call objects,$(SRC_$a))))
+$(ARCHIVES:%=$B/lib%.a):
+	@rm -f $@
+	$(call say,AR,$@)
+	$Qar rcsD $@ $(filter %.o,$^)
+# bpf/embed.c carries the programs as bytes (.incbin).
+$B/obj/bpf/embed.o: $(BPF_OBJECTS)
+$B/obj/agent/shim/%.o $B/obj/lib/base/%.o $B/obj/lib/linux/%.o: CFLAGS_ALL += -ffunction-sections -fdata-sections
+
+# ---- tests ----------------------------------------------------------------------------------------------
+UNIT_SRC := $(shell find tests/unit -name 'test_*.c' 2>/dev/null)
+UNIT := $(UNIT_SRC:tests/%.c=$B/tests/%)
+LIB_ALL := agent shim isolators bpf master mete sdk proto net loop linux base
+$B/tests/unit/%: $B/obj/tests/unit/%.o $(call archive,$(LIB_ALL)) $B/flags
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$Q$(CC) $(LDFLAGS_ALL) -o $@ $< $(call group,$(LIB_ALL)) $(call pkg_libs,cmocka sqlite3) $(LIBS_AGENT)
+# The payload reports what a task sees from inside; static, so that it runs in any root filesystem.
+$B/tests/payload: tests/integration/payload.c $B/flags
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$Q$(CC) -D_GNU_SOURCE -O2 -Wall -Wextra -static -o $@ $< -lpthread
+
+-include tests/tests.mk
+
+# ---- checks ---------------------------------------------------------------------------------------------
+C_FILES = $(shell git ls-files '*.c' '*.h')
+lint: ## include directions, size budgets, shell scripts
+	@tests/lint/run
+format: ## reformat every C file in place
+	clang-format -i $(C_FILES)
+format-check: ## fail when a C file is not formatted
+	@clang-format --dry-run -Werror $(C_FILES)
+
+# ---- installing: one list drives install and uninstall ----------------------------------------------------
+MAN := $(wildcard docs/man/*.[1-8])
+INSTALL_LIST := $(foreach b,mete,$B/bin/$b:bin/$b:755) \
+  $(foreach b,mete-master mete-agent,$B/bin/$b:sbin/$b:755) \
+  $B/bin/mete-shim:libexec/mete/mete-shim:755 \
+  $(foreach m,$(MAN),$m:share/man/man$(subst .,,$(suffix $m))/$(notdir $m):644) \
+  $(if $(wildcard deploy/completion/mete.bash),deploy/completion/mete.bash:share/bash-completion/completions/mete:644)
+install: all ## install below $(DESTDIR)$(prefix)
+	@$(foreach i,$(INSTALL_LIST),$(call install_one,$(subst :, ,$i)) &&) true
+install_one = install -D -m $(word 3,$1) $(word 1,$1) $(DESTDIR)$(prefix)/$(word 2,$1)
+uninstall: ## remove what install put there
+	@rm -f $(foreach i,$(INSTALL_LIST),$(DESTDIR)$(prefix)/$(word 2,$(subst :, ,$i)))
+
+clean: ## remove build/
+	rm -rf build
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: all lint format format-check install uninstall clean help FORCE
+
+-include $(shell find $B/obj -name '*.d' 2>/dev/null)

@@ -102,7 +102,7 @@ say = $(if $(V),,@printf '  %-8s %s\n' '$1' '$2')
 all: $(BIN) ## build every program into build/<flavour>/bin
 
 # ---- programs -------------------------------------------------------------------------------------------
-LIB_SHIM := shim linux base
+LIB_SHIM := shim isolators linux base
 LIB_MASTER := master proto net loop linux base
 LIB_AGENT := agent isolators bpf proto net loop linux base
 LIB_METE := mete sdk proto net loop linux base

@@ -1,0 +1,55 @@
+/*
+ * The contract between agent and shim. The shim is one tiny static process per task, outside of the task's cgroup: it clones
+ * the container's init into its cgroup and namespaces, pumps stdout and stderr into the sandbox with rotation, records how
+ * it ended, and outlives the agent.
+ *
+ * File descriptors of the shim at exec (everything else is closed):
+ *   0 /dev/null   1,2 the agent's stderr
+ *   3 plan (sealed memfd)          4 state directory of the container (O_DIRECTORY)
+ *   5 lock file in it, flock'ed by the agent before the shim starts: held as long as the shim lives
+ *   6 status pipe to the agent (write end): messages of shim_message, each one write(2) below PIPE_BUF
+ *   7 sandbox directory            8 v2 cgroup directory of the task
+ *   9 v2 cgroup directory for the shim itself
+ *   10.. v1 cgroup.procs files of the task's cgroup (argv[2] says how many)
+ * argv: "mete-shim", "--", "<number of v1 fds>"
+ *
+ * State directory, all files written aside and renamed, readable by the agent after a restart:
+ *   "shim"     pid and start ticks of the shim
+ *   "started"  pid and start ticks of the container's init, time of execve
+ *   "exit"     the end: wait status, or the stage, errno and text of the step that failed; times
+ * Absence of "exit" with the lock free means that the shim itself was killed: the task is FAILED with that sentence.
+ */
+#pragma once
+
+#include "lib/base/error.h"
+#include "lib/linux/process.h"
+
+enum shim_fd { SHIM_FD_PLAN = 3, SHIM_FD_STATE, SHIM_FD_LOCK, SHIM_FD_STATUS, SHIM_FD_SANDBOX, SHIM_FD_CGROUP, SHIM_FD_SHIM_CGROUP, SHIM_FD_FIRST_V1 };
+
+enum shim_event { SHIM_EVENT_STARTED = 1, SHIM_EVENT_EXITED, SHIM_EVENT_MAX };
+
+#define SHIM_TEXT_MAX 512
+struct shim_record {
+        struct process_id shim;     /* "shim" */
+        struct process_id init;     /* "started": pid in the agent's pid namespace */
+        uint64_t started_wall_ns;   /* execve done; 0 = never */
+        uint64_t finished_wall_ns;  /* 0 = still running */
+        int wait_status;            /* of the task's main process, valid when finished and failed_errno == 0 */
+        int failed_errno;           /* positive; a step before execve failed */
+        char failed_stage[32];      /* "mount", "exec" */
+        char failed_text[SHIM_TEXT_MAX]; /* one sentence: what was tried on which object */
+};
+/* The status pipe carries {uint32_t event, struct shim_record}: a hint to look now; the files are the truth. */
+struct shim_message { uint32_t event, reserved; struct shim_record record; };
+
+/* Merges whatever files exist. 0, -ENOENT when there is none, -EBADMSG when one is malformed. */
+int shim_record_read(int state_dirfd, struct shim_record *ret) WARN_UNUSED;
+int shim_record_write(int state_dirfd, enum shim_event event, const struct shim_record *r) WARN_UNUSED; /* event 0 writes "shim" */
+/* Is some shim holding the lock of this state directory? 1, 0, or -errno. */
+int shim_lock_held(int state_dirfd);
+#define SHIM_LOCK_NAME "lock"
+
+/*
+ * Init of the container (pid 1 in its namespace) reaps, forwards signals to the main process and ends with it. SIGTERM goes to every
+ * process of the container, other signals to the main process' group. The agent signals init by its pid from "started".
+ */

@@ -104,7 +104,7 @@ all: $(BIN) ## build every program into build/<flavour>/bin
 # ---- programs -------------------------------------------------------------------------------------------
 LIB_SHIM := shim isolators linux base
 LIB_MASTER := master proto net loop linux base
-LIB_AGENT := agent isolators bpf proto net loop linux base
+LIB_AGENT := agent shim isolators bpf proto net loop linux base
 LIB_METE := mete sdk proto net loop linux base
 
 $B/bin/mete: $B/obj/tools/mete/main.o $(call archive,$(LIB_METE)) $B/flags | $B/bin/
@@ -153,9 +153,11 @@ $(ARCHIVES:%=$B/lib%.a):
 	@rm -f $@
 	$(call say,AR,$@)
 	$Qar rcsD $@ $(filter %.o,$^)
+# The default seccomp profile is carried as bytes (.incbin).
+$B/obj/isolators/seccomp_default.o: isolators/seccomp_default.json
 # bpf/embed.c carries the programs as bytes (.incbin).
 $B/obj/bpf/embed.o: $(BPF_OBJECTS)
-$B/obj/agent/shim/%.o $B/obj/lib/base/%.o $B/obj/lib/linux/%.o: CFLAGS_ALL += -ffunction-sections -fdata-sections
+$B/obj/agent/shim/%.o $B/obj/isolators/%.o $B/obj/lib/base/%.o $B/obj/lib/linux/%.o: CFLAGS_ALL += -ffunction-sections -fdata-sections
 
 # ---- tests ----------------------------------------------------------------------------------------------
 UNIT_SRC := $(shell find tests/unit -name 'test_*.c' 2>/dev/null)

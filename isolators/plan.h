@@ -20,7 +20,7 @@ enum plan_phase {
         PLAN_PHASE_ROOT,      /* the new root file system is put together */
         PLAN_PHASE_MOUNT,     /* mounts below it */
         PLAN_PHASE_PROTECT,   /* masked and read-only paths; then the root is entered and the old one detached */
-        PLAN_PHASE_PROCESS,   /* rlimits, hostname, in the new root, in the task's own process */
+        PLAN_PHASE_PROCESS,   /* rlimits, in the new root, in the task's own process */
         PLAN_PHASE_PRIVILEGE, /* user, capabilities, no_new_privs, seccomp: last */
         PLAN_PHASE_MAX,
         PLAN_PHASE_INVALID = -EINVAL,
@@ -37,6 +37,7 @@ enum plan_step {
         PLAN_STEP_ROOT_OVERLAY,   /* strings: lower, upper, work */
         PLAN_STEP_MOUNT,          /* strings: fstype, source, target, options; flags = MOUNT_ATTR_* */
         PLAN_STEP_BIND,           /* strings: source, target; flags = plan_bind_flags; source opened on the host before the root is left */
+        PLAN_STEP_DEVICE,         /* string: path; flags = PLAN_DEVICE(major, minor): a character device, mode 0666 */
         PLAN_STEP_SYMLINK,        /* strings: value, path */
         PLAN_STEP_MASK,           /* string: path; directory -> empty read-only tmpfs, file -> /dev/null; missing is fine */
         PLAN_STEP_READONLY,       /* string: path; missing is fine */
@@ -57,7 +58,10 @@ enum plan_bind_flags {
         PLAN_BIND_EXEC = 1 << 3,     /* else noexec */
         PLAN_BIND_OPTIONAL = 1 << 4, /* a missing source is fine */
         PLAN_BIND_CHECK_CHAR = 1 << 5, /* refuse unless source and, afterwards, target are character devices of the same number */
+        PLAN_BIND_SANDBOX = 1 << 6,  /* the source is the sandbox directory that the shim was given, whatever the string says */
 };
+#define PLAN_BIND_FLAGS_ALL ((1u << 7) - 1)
+#define PLAN_DEVICE(major, minor) ((uint32_t)(major) << 16 | (uint32_t)(minor))
 
 struct plan_settings {
         uint64_t namespaces;       /* CLONE_NEW*; CLONE_NEWCGROUP is entered after joining the cgroups */

@@ -9,14 +9,16 @@
  *   5 lock file in it, flock'ed by the agent before the shim starts: held as long as the shim lives
  *   6 status pipe to the agent (write end): messages of shim_message, each one write(2) below PIPE_BUF
  *   7 sandbox directory            8 v2 cgroup directory of the task
- *   9 v2 cgroup directory for the shim itself
- *   10.. v1 cgroup.procs files of the task's cgroup (argv[2] says how many)
+ *   9.. v1 entry files of the task's cgroup (argv[2] says how many)
+ * The shim is born in its own cgroup (shim_spawn clones it there).
  * argv: "mete-shim", "--", "<number of v1 fds>"
  *
  * State directory, all files written aside and renamed, readable by the agent after a restart:
  *   "shim"     pid and start ticks of the shim
  *   "started"  pid and start ticks of the container's init, time of execve
  *   "exit"     the end: wait status, or the stage, errno and text of the step that failed; times
+ *   "logs"     where the live log files begin in the whole output (log_read.h)
+ * Lines of "key value": a newer agent reads what an older shim wrote.
  * Absence of "exit" with the lock free means that the shim itself was killed: the task is FAILED with that sentence.
  */
 #pragma once
@@ -24,7 +26,7 @@
 #include "lib/base/error.h"
 #include "lib/linux/process.h"
 
-enum shim_fd { SHIM_FD_PLAN = 3, SHIM_FD_STATE, SHIM_FD_LOCK, SHIM_FD_STATUS, SHIM_FD_SANDBOX, SHIM_FD_CGROUP, SHIM_FD_SHIM_CGROUP, SHIM_FD_FIRST_V1 };
+enum shim_fd { SHIM_FD_PLAN = 3, SHIM_FD_STATE, SHIM_FD_LOCK, SHIM_FD_STATUS, SHIM_FD_SANDBOX, SHIM_FD_CGROUP, SHIM_FD_FIRST_V1 };
 
 enum shim_event { SHIM_EVENT_STARTED = 1, SHIM_EVENT_EXITED, SHIM_EVENT_MAX };
 
@@ -45,6 +47,8 @@ struct shim_message { uint32_t event, reserved; struct shim_record record; };
 /* Merges whatever files exist. 0, -ENOENT when there is none, -EBADMSG when one is malformed. */
 int shim_record_read(int state_dirfd, struct shim_record *ret) WARN_UNUSED;
 int shim_record_write(int state_dirfd, enum shim_event event, const struct shim_record *r) WARN_UNUSED; /* event 0 writes "shim" */
+/* Creates and takes the lock; give the fd to shim_spawn, then close it. -EBUSY when it is held. */
+int shim_lock_take(int state_dirfd, int *ret_fd) WARN_UNUSED;
 /* Is some shim holding the lock of this state directory? 1, 0, or -errno. */
 int shim_lock_held(int state_dirfd);
 #define SHIM_LOCK_NAME "lock"

@@ -1,7 +1,8 @@
 /*
- * Errors that a person reads. Functions return 0 or a negative errno; where a sentence helps, the last argument is
- * a `struct error *` (NULL allowed) that carries one sentence naming what was tried on which object.
- * The caller owns the struct (zero-initialised) and calls error_done(), or declares it with _cleanup_error_.
+ * Errors that a person reads. Functions return 0 or a negative errno; where a sentence helps, the last
+ * argument is a `struct error *` (NULL allowed) that carries one sentence naming what was tried on which
+ * object. The caller owns the struct (zero-initialised) and calls error_done(), or declares it with
+ * _cleanup_error_.
  */
 #pragma once
 
@@ -12,7 +13,8 @@ struct error {
         char *message; /* owned; NULL when unset */
 };
 
-/* Sets code and message and returns code; an already set error is replaced. e may be NULL. code must be negative. */
+/* Sets code and message and returns code; an already set error is replaced. e may be NULL. code must be
+ * negative. */
 int error_set(struct error *e, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* As error_set, with ": <strerror(-code)>" appended. */
 int error_set_errno(struct error *e, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);

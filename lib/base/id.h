@@ -13,8 +13,8 @@ const char *uuid_format(const uint8_t uuid[static UUID_BYTES], char buf[static U
 int uuid_parse(const char *s, uint8_t ret[static UUID_BYTES]) WARN_UNUSED;
 
 /*
- * Ids name directories and cgroups: 1 to 255 bytes, no '/', no control characters, no white space, not "." or "..",
- * valid UTF-8, no leading '-'. `field` names the offender in the message ("task_info.task_id").
+ * Ids name directories and cgroups: 1 to 255 bytes, no '/', no control characters, no white space, not "." or
+ * "..", valid UTF-8, no leading '-'. `field` names the offender in the message ("task_info.task_id").
  */
 #define ID_LENGTH_MAX 255
 int id_validate(const char *id, const char *field, struct error *e) WARN_UNUSED;

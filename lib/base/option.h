@@ -1,7 +1,9 @@
 /*
- * Command-line options as rows of a table: parsing, --help, shell completion and man pages come from the same rows.
- * `--name VALUE`, `--name=VALUE`, `-n VALUE`, `--flag`, `--no-flag` for booleans; "--" ends options. Parsing stops at the first
- * word that is not an option when `stop_at_positional` (as `mete run -- cmd` wants), else options and words may mix.
+ * Command-line options as rows of a table: parsing, --help, shell completion and man pages come from the same
+ * rows.
+ * `--name VALUE`, `--name=VALUE`, `-n VALUE`, `--flag`, `--no-flag` for booleans; "--" ends options. Parsing
+ * stops at the first word that is not an option when `stop_at_positional` (as `mete run -- cmd` wants), else
+ * options and words may mix.
  */
 #pragma once
 
@@ -25,18 +27,18 @@ void string_list_add(struct string_list *l, const char *s);
 void string_list_done(struct string_list *l);
 
 struct option_row {
-        const char *name;    /* long name without dashes */
-        char letter;         /* short name or 0 */
+        const char *name; /* long name without dashes */
+        char letter;      /* short name or 0 */
         enum option_type type;
-        size_t offset;       /* of the target in the options struct */
-        const char *value;   /* name of the value in help: "SIZE"; NULL for booleans */
-        const char *help;    /* one sentence, lower case, no full stop; says the default */
-        uint64_t max;        /* for numbers: largest value accepted; 0 = no bound of its own */
-        const char *group;   /* heading in help, or NULL to stay in the group before */
+        size_t offset;     /* of the target in the options struct */
+        const char *value; /* name of the value in help: "SIZE"; NULL for booleans */
+        const char *help;  /* one sentence, lower case, no full stop; says the default */
+        uint64_t max;      /* for numbers: largest value accepted; 0 = no bound of its own */
+        const char *group; /* heading in help, or NULL to stay in the group before */
 };
 
 struct option_parser {
-        const char *program; /* "mete run" */
+        const char *program;  /* "mete run" */
         const char *synopsis; /* "[options] [--] COMMAND [ARG...]" */
         const char *summary;  /* one sentence */
         const char *details;  /* more text for --help, examples; may be NULL */
@@ -46,11 +48,13 @@ struct option_parser {
 };
 
 /*
- * Fills `target` (the struct the offsets refer to). *ret_first is the index in argv of the first positional; when options and
- * words may mix, argv is permuted so that positionals come last. Returns 0, 1 when --help was printed to stdout (the caller exits 0), or
- * -EINVAL with a sentence that names the option, the value and what would be accepted.
+ * Fills `target` (the struct the offsets refer to). *ret_first is the index in argv of the first positional;
+ * when options and words may mix, argv is permuted so that positionals come last. Returns 0, 1 when --help
+ * was printed to stdout (the caller exits 0), or -EINVAL with a sentence that names the option, the value and
+ * what would be accepted.
  */
-int options_parse(const struct option_parser *p, int argc, char **argv, void *target, int *ret_first, struct error *e) WARN_UNUSED;
+int options_parse(const struct option_parser *p, int argc, char **argv, void *target, int *ret_first,
+        struct error *e) WARN_UNUSED;
 void options_print_help(const struct option_parser *p, FILE *f);
 /* Frees OPTION_STRING and OPTION_STRINGS targets. */
 void options_done(const struct option_parser *p, void *target);

@@ -9,12 +9,12 @@
 const char *table_to_string(const char *const *names, size_t count, int value);
 int table_from_string(const char *const *names, size_t count, const char *s);
 
-#define DEFINE_STRING_TABLE(prefix, type)                                                                              \
-        const char *prefix##_to_string(type value)                                                                     \
-        {                                                                                                              \
-                return table_to_string(prefix##_names, ELEMENTSOF(prefix##_names), (int)value);                       \
-        }                                                                                                              \
-        type prefix##_from_string(const char *s)                                                                       \
-        {                                                                                                              \
-                return (type)table_from_string(prefix##_names, ELEMENTSOF(prefix##_names), s);                        \
+#define DEFINE_STRING_TABLE(prefix, type)                                                                    \
+        const char *prefix##_to_string(type value)                                                           \
+        {                                                                                                    \
+                return table_to_string(prefix##_names, ELEMENTSOF(prefix##_names), (int)value);              \
+        }                                                                                                    \
+        type prefix##_from_string(const char *s)                                                             \
+        {                                                                                                    \
+                return (type)table_from_string(prefix##_names, ELEMENTSOF(prefix##_names), s);               \
         }

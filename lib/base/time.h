@@ -1,4 +1,5 @@
-/* Clocks. Monotonic and wall time are different types, so that one cannot be compared with the other by accident. */
+/* Clocks. Monotonic and wall time are different types, so that one cannot be compared with the other by
+ * accident. */
 #pragma once
 
 #include <stdint.h>
@@ -7,8 +8,12 @@
 #define NSEC_PER_MSEC UINT64_C(1000000)
 #define NSEC_PER_USEC UINT64_C(1000)
 
-struct mono_time { uint64_t ns; }; /* CLOCK_MONOTONIC */
-struct wall_time { uint64_t ns; }; /* CLOCK_REALTIME, since 1970 */
+struct mono_time {
+        uint64_t ns;
+}; /* CLOCK_MONOTONIC */
+struct wall_time {
+        uint64_t ns;
+}; /* CLOCK_REALTIME, since 1970 */
 
 struct mono_time mono_now(void);
 struct wall_time wall_now(void);

@@ -20,13 +20,33 @@
 #define WARN_UNUSED __attribute__((warn_unused_result))
 
 #define ELEMENTSOF(x) (sizeof(x) / sizeof((x)[0]))
-#define MIN(a, b) ({ __typeof__(a) _a = (a); __typeof__(b) _b = (b); _a < _b ? _a : _b; })
-#define MAX(a, b) ({ __typeof__(a) _a = (a); __typeof__(b) _b = (b); _a > _b ? _a : _b; })
-#define CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define MIN(a, b)                                                                                            \
+        ({                                                                                                   \
+                __typeof__(a) _min_a = (a);                                                                  \
+                __typeof__(b) _min_b = (b);                                                                  \
+                _min_a < _min_b ? _min_a : _min_b;                                                           \
+        })
+#define MAX(a, b)                                                                                            \
+        ({                                                                                                   \
+                __typeof__(a) _max_a = (a);                                                                  \
+                __typeof__(b) _max_b = (b);                                                                  \
+                _max_a > _max_b ? _max_a : _max_b;                                                           \
+        })
+#define CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /* Visible hand-over of ownership: yields the value and leaves NULL or -1 behind. */
-#define TAKE_PTR(p) ({ __typeof__(p) _taken = (p); (p) = NULL; _taken; })
-#define TAKE_FD(fd) ({ int _taken = (fd); (fd) = -1; _taken; })
+#define TAKE_PTR(p)                                                                                          \
+        ({                                                                                                   \
+                __typeof__(p) _taken = (p);                                                                  \
+                (p) = NULL;                                                                                  \
+                _taken;                                                                                      \
+        })
+#define TAKE_FD(fd)                                                                                          \
+        ({                                                                                                   \
+                int _taken = (fd);                                                                           \
+                (fd) = -1;                                                                                   \
+                _taken;                                                                                      \
+        })
 
 /* Closes fd when it is >= 0, keeps errno, returns -1 so that `fd = close_fd(fd)` reads well. */
 int close_fd(int fd);
@@ -38,11 +58,11 @@ void cleanup_file(FILE **fp);
 #define _cleanup_fd_ CLEANUP(cleanup_fd)
 #define _cleanup_file_ CLEANUP(cleanup_file)
 /* Makes cleanup_X(T **) from an `x_free(T *)`. */
-#define DEFINE_CLEANUP(type, func)                                                                                     \
-        static inline void cleanup_##func(type **p)                                                                   \
-        {                                                                                                              \
-                if (*p)                                                                                                \
-                        func(*p);                                                                                      \
+#define DEFINE_CLEANUP(type, func)                                                                           \
+        static inline void cleanup_##func(type **p)                                                          \
+        {                                                                                                    \
+                if (*p)                                                                                      \
+                        func(*p);                                                                            \
         }
 
 void *xmalloc(size_t size);
@@ -71,7 +91,8 @@ int parse_u64(const char *s, uint64_t max, uint64_t *ret) WARN_UNUSED;
 int parse_u32(const char *s, uint32_t max, uint32_t *ret) WARN_UNUSED;
 /* "64M", "1G", "512K", "1048576", "1.5G" (powers of 1024; suffix B/KiB/MB tolerated). -EINVAL, -ERANGE. */
 int parse_size(const char *s, uint64_t *ret_bytes) WARN_UNUSED;
-/* "1.5", "0.25": thousandths. More than three decimals, signs and exponents are -EINVAL; above max -ERANGE. */
+/* "1.5", "0.25": thousandths. More than three decimals, signs and exponents are -EINVAL; above max -ERANGE.
+ */
 int parse_milli(const char *s, uint64_t max_milli, uint64_t *ret_milli) WARN_UNUSED;
 /* "90", "90s", "500ms", "5m", "2h", "1d": nanoseconds, bare numbers are seconds. */
 int parse_duration_ns(const char *s, uint64_t *ret_ns) WARN_UNUSED;
@@ -95,7 +116,8 @@ int write_all(int fd, const void *data, size_t len) WARN_UNUSED;
 int read_all_fd(int fd, size_t max, char **ret, size_t *ret_len) WARN_UNUSED;
 int read_file_at(int dirfd, const char *path, size_t max, char **ret, size_t *ret_len) WARN_UNUSED;
 /* Written aside as ".<name>.tmp", renamed over name. `sync` also syncs the file and the directory. */
-int write_file_atomic_at(int dirfd, const char *name, const void *data, size_t len, mode_t mode, bool sync) WARN_UNUSED;
+int write_file_atomic_at(
+        int dirfd, const char *name, const void *data, size_t len, mode_t mode, bool sync) WARN_UNUSED;
 /* mkdir -p below dirfd (AT_FDCWD for a path of our own). Components are created with mode. */
 int mkdir_parents_at(int dirfd, const char *path, mode_t mode) WARN_UNUSED;
 /* rm -rf below dirfd by file descriptors, never following links or crossing mounts. Missing is success. */

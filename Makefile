@@ -32,7 +32,7 @@ PKGS := libevent_core:libevent-dev libevent_extra:libevent-dev libevent_pthreads
 MODULES := $(foreach p,$(PKGS),$(firstword $(subst :, ,$p)))
 PROGRAMS_NEEDED := protoc-c:protobuf-c-compiler $(CLANG):clang pkg-config:pkg-config
 
-ifeq ($(filter help clean lint format uninstall,$(MAKECMDGOALS)),)
+ifeq ($(filter help clean lint format uninstall test,$(MAKECMDGOALS)),)
 $(foreach p,$(PROGRAMS_NEEDED),$(if $(shell command -v $(firstword $(subst :, ,$p))),,\
   $(error $(firstword $(subst :, ,$p)) is missing: install the Debian package $(lastword $(subst :, ,$p)), or run deploy/install-deps)))
 ifneq ($(shell pkg-config --exists $(MODULES) && echo ok),ok)
@@ -171,7 +171,7 @@ $B/tests/unit/%: $B/obj/tests/unit/%.o $(call archive,$(LIB_ALL)) $B/flags
 $B/tests/payload: tests/integration/payload.c $B/flags
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$Q$(CC) -D_GNU_SOURCE -O2 -Wall -Wextra -static -o $@ $< -lpthread
+	$Q$(CC) -D_GNU_SOURCE -O2 -Wall -Wextra -Wno-unused-parameter -I$(GEN) -static -o $@ $<
 
 -include tests/tests.mk
 

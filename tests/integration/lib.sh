@@ -1,0 +1,147 @@
+# shellcheck shell=bash disable=SC2034,SC2119,SC2120
+# What the integration tests share: a cluster of the real binaries on loopback, assertions, and the proof that nothing is left.
+# A test file defines functions test_*; `setup_file` and `teardown_file` run around them. Every wait has a deadline.
+
+: "${BUILD:?}" "${SCRATCH:?}" # set by tests/integration/run
+BIN=$BUILD/bin
+PAYLOAD=$SCRATCH/payload # copied there: a path that is visible in host-root tasks
+export PATH=$BIN:$PATH NO_COLOR=1
+SLOW=${METE_TEST_SLOW:-1} # factor for deadlines, larger under emulation
+CGROUP_ROOT=mete/test-$$-$RANDOM
+
+fail() {
+        echo "FAIL: $*" >&2
+        exit 1
+}
+skip() {
+        echo "$*"
+        exit 77
+}
+
+# wait_until SECONDS COMMAND...: polls, because most of what is waited for has no event that a shell can see.
+wait_until() {
+        local deadline=$((SECONDS + $1 * SLOW))
+        shift
+        until "$@" >/dev/null 2>&1; do
+                [ $SECONDS -lt $deadline ] || return 1
+                sleep 0.05
+        done
+}
+
+expect_equal() { [ "$1" = "$2" ] || fail "${3:-value}: expected \"$2\", got \"$1\""; }
+expect_match() { [[ $1 =~ $2 ]] || fail "${3:-text}: expected a match for /$2/, got: $1"; }
+expect_no_match() { [[ ! $1 =~ $2 ]] || fail "${3:-text}: expected no match for /$2/, got: $1"; }
+# expect_between VALUE LOW HIGH WHAT: decimals allowed.
+expect_between() { awk -v v="$1" -v l="$2" -v h="$3" 'BEGIN { exit !(v != "" && v >= l && v <= h) }' || fail "$4: expected $2 to $3, got $1"; }
+# expect_status N COMMAND...: runs it, output in $OUT and $ERR.
+expect_status() {
+        local want=$1 got=0
+        shift
+        "$@" >"$SCRATCH/out" 2>"$SCRATCH/err" || got=$?
+        OUT=$(cat "$SCRATCH/out") ERR=$(cat "$SCRATCH/err")
+        [ "$got" = "$want" ] || fail "expected exit status $want, got $got from: $*"$'\n'"stdout: ${OUT:0:2000}"$'\n'"stderr: ${ERR:0:2000}"
+}
+
+# ---- cluster ------------------------------------------------------------------------------------------------
+
+pick_ports() { # four consecutive free ports on loopback
+        local port p
+        for _ in $(seq 50); do
+                port=$((20000 + RANDOM % 10000))
+                for p in 0 1 2 3; do
+                        (exec 3<>"/dev/tcp/127.0.0.1/$((port + p))") 2>/dev/null && continue 2
+                done
+                PORT=$port
+                export METE_MASTER=127.0.0.1:$PORT
+                return
+        done
+        fail "no free ports"
+}
+
+start_master() {
+        mete-master --port "$PORT" --work-dir "$SCRATCH/master" "$@" >>"$SCRATCH/master.log" 2>&1 &
+        echo $! >"$SCRATCH/master.pid"
+        wait_until 20 mete version --json || fail "the master did not come up: $(tail -5 "$SCRATCH/master.log")"
+}
+
+agent_active() { mete agents --json | jq -e 'any(.[]; .state == "AGENT_ACTIVE")'; }
+
+start_agent() {
+        "${AGENT_WRAPPER[@]}" mete-agent --master "127.0.0.1:$PORT" --port $((PORT + 1)) --work-dir "$SCRATCH/agent" --runtime-dir "$SCRATCH/run" \
+                --cgroup-root "$CGROUP_ROOT" "${AGENT_OPTIONS[@]}" "$@" >>"$SCRATCH/agent.log" 2>&1 &
+        echo $! >"$SCRATCH/agent.pid"
+        wait_until 30 agent_active || fail "the agent did not register: $(tail -5 "$SCRATCH/agent.log")"
+}
+AGENT_OPTIONS=(--kill-tasks-on-exit)
+AGENT_WRAPPER=()
+
+# The daemons' pids live in files: a test function is a subshell, and the next one must find them.
+running() { # running NAME: not gone and not a zombie
+        local stat
+        stat=$(sed 's/.*) //' "/proc/$(cat "$SCRATCH/$1.pid" 2>/dev/null)/stat" 2>/dev/null) || return 1
+        [ -n "$stat" ] && [ "${stat%% *}" != Z ]
+}
+stopped() { ! running "$1"; }
+# stop NAME SECONDS: SIGTERM and wait; fails the test when it does not end.
+stop() {
+        running "$1" || return 0
+        kill -TERM "$(cat "$SCRATCH/$1.pid")"
+        wait_until "$2" stopped "$1" || fail "the $1 did not stop: $(tail -5 "$SCRATCH/$1.log")"
+}
+kill_hard() { # kill_hard NAME
+        kill -KILL "$(cat "$SCRATCH/$1.pid")"
+        wait_until 10 stopped "$1" || fail "the $1 survived SIGKILL"
+}
+
+# The master sees a killed agent as disconnected only after its connection broke; wait for that before a new one counts as "active".
+kill_agent() {
+        kill_hard agent
+        wait_until 20 agent_inactive || fail "the master still believes in the dead agent"
+}
+agent_inactive() { ! agent_active; }
+
+start_cluster() {
+        pick_ports
+        start_master
+        start_agent
+}
+stop_cluster() {
+        stop agent 30
+        stop master 20
+}
+start_dev() { # start_dev [OPTION...]
+        mete dev --port "$PORT" "$@" >>"$SCRATCH/dev.log" 2>&1 &
+        echo $! >"$SCRATCH/dev.pid"
+        wait_until 30 agent_active || fail "mete dev did not come up: $(tail -5 "$SCRATCH/dev.log")"
+}
+
+# ---- asking -------------------------------------------------------------------------------------------------
+
+stat_of() { mete stats --json "$1" | jq -r --arg f "$2" '.[0][$f] | if . == null then "" else . end'; } # stat_of TASK FIELD
+task_state() { mete inspect --json "$1" 2>/dev/null | jq -r '.state'; }
+state_is() { [ "$(task_state "$1")" = "$2" ]; }
+wait_state() { wait_until "${3:-20}" state_is "$1" "$2" || fail "task $1: expected state $2 in time, it is $(task_state "$1")"; }
+
+# ---- nothing is left ----------------------------------------------------------------------------------------
+
+# What of this test's cluster still exists: cgroups, mounts, state directories. Empty when all is gone.
+leftovers() {
+        find /sys/fs/cgroup -maxdepth 6 -type d -path "*/$CGROUP_ROOT*" 2>/dev/null
+        grep -F "$SCRATCH/run" /proc/self/mounts
+        find "$SCRATCH/run" -mindepth 1 2>/dev/null | head -20
+        find "$SCRATCH/agent/meta/containers" -mindepth 1 -maxdepth 1 2>/dev/null
+}
+nothing_left() { [ -z "$(leftovers)" ]; }
+expect_nothing_left() { wait_until 15 nothing_left || fail "left behind:"$'\n'"$(leftovers)"; }
+
+# Objects of the whole machine that a leak would add to: BPF programs and maps, mount and network namespaces, our processes.
+machine_objects() {
+        printf 'bpf_programs %s\n' "$(bpftool prog show 2>/dev/null | grep -cE '^[0-9]+:')"
+        printf 'bpf_maps %s\n' "$(bpftool map show 2>/dev/null | grep -cE '^[0-9]+:')"
+        printf 'mount_namespaces %s\n' "$(readlink /proc/[0-9]*/ns/mnt 2>/dev/null | sort -u | wc -l)"
+        printf 'net_namespaces %s\n' "$(readlink /proc/[0-9]*/ns/net 2>/dev/null | sort -u | wc -l)"
+        printf 'mounts %s\n' "$(wc -l </proc/self/mounts)"
+        printf 'processes %s\n' "$(cat /proc/[0-9]*/comm 2>/dev/null | grep -cE '^mete-(shim|init|agent|master)$')"
+}
+objects_as_before() { [ "$(machine_objects)" = "$1" ]; }
+expect_objects() { wait_until 15 objects_as_before "$1" || fail "the machine holds other objects than before:"$'\n'"before: $1"$'\n'"now: $(machine_objects)"; }

@@ -45,7 +45,7 @@ endif
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wundef -Wvla -Wwrite-strings \
         -Wno-unused-parameter -Wno-missing-field-initializers
 CFLAGS ?= -O2 -g
-CPPFLAGS_ALL := -D_GNU_SOURCE -DMETE_VERSION='"$(VERSION)"' -I. -I$(GEN) $(shell pkg-config --cflags $(MODULES) 2>/dev/null) $(CPPFLAGS)
+CPPFLAGS_ALL := -D_GNU_SOURCE -DPROTOBUF_C__NO_DEPRECATED -DMETE_VERSION='"$(VERSION)"' -I. -I$(GEN) $(shell pkg-config --cflags $(MODULES) 2>/dev/null) $(CPPFLAGS)
 CFLAGS_ALL := -std=gnu11 $(WARN) $(if $(WERROR),-Werror) -fno-common -fno-strict-aliasing -fstack-protector-strong -fvisibility=hidden $(CFLAGS)
 LDFLAGS_ALL := -Wl,--as-needed -Wl,-z,relro,-z,now $(LDFLAGS)
 ifneq ($(SAN),)

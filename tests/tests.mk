@@ -11,7 +11,7 @@ test-integration: all $B/tests/payload ## the real binaries on this machine, as 
 	@tests/run integration
 test-vm: all $B/tests/payload ## the same on a pure cgroup v2 kernel under qemu
 	@tests/run vm
-bench: all $B/tests/payload ## time and memory, as ratios to runc and bwrap measured in the same run
+bench: all $B/tests/payload $B/tests/interleave ## time and memory, as ratios to runc and bwrap measured in the same run
 	@tools/bench/run
 
 # Fuzz targets: libFuzzer binaries (`make fuzz`, then run one), and a plain driver that replays the corpora as tests.
@@ -35,3 +35,7 @@ $(GEN)/tests/syscalls.inc: | $(GEN)/tests/
 $B/tests/payload: $(GEN)/tests/syscalls.inc
 
 .PHONY: test test-all test-unit test-integration test-vm bench fuzz fuzz-replay-build
+
+$B/tests/interleave: $B/obj/tools/bench/interleave.o $(call archive,base) $B/flags | $B/tests/
+	$(call say,LINK,$@)
+	$Q$(CC) $(LDFLAGS_ALL) -o $@ $< $(call archive,base) $(LIBS_BASE)

@@ -64,6 +64,13 @@ static void print_cpu(void)
         fflush(stdout);
 }
 
+/* The moment at which the payload runs, on a clock that the spawner shares. */
+static int verb_stamp(char **args)
+{
+        printf("%llu\n", (unsigned long long)now_ns(CLOCK_MONOTONIC));
+        return 0;
+}
+
 static int verb_spin(char **args)
 {
         burn_until(now_ns(CLOCK_MONOTONIC) + (uint64_t)(number(args[0]) * 1e9));
@@ -347,6 +354,7 @@ static const struct {
         const char *name;
         int (*run)(char **args);
 } verbs[] = {
+        {"stamp", verb_stamp},
         {"spin", verb_spin},
         {"duty", verb_duty},
         {"forks", verb_forks},

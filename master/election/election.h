@@ -1,0 +1,30 @@
+/*
+ * Who leads. A contender reports when it became the leader and when it no longer is; only the leader admits agents and sends
+ * commands. Owned by the daemon; loop thread only.
+ */
+#pragma once
+
+#include "lib/base/error.h"
+#include "lib/loop/loop.h"
+
+struct election;
+
+enum election_state { ELECTION_FOLLOWER, ELECTION_LEADER };
+typedef void (*election_handler)(enum election_state state, void *userdata);
+
+struct election_backend {
+        const char *scheme; /* "standalone" */
+        int (*start)(struct election *e);
+        /*
+         * An agent has seen a higher epoch than ours. True: nobody else can lead, the epoch may be raised above it (the store was
+         * replaced by an older one). False: somebody else leads, this master must stop.
+         */
+        bool (*sole)(const struct election *e);
+};
+
+/* "standalone" */
+int election_new(struct loop *l, const char *url, election_handler handler, void *userdata, struct election **ret, struct error *e) WARN_UNUSED;
+int election_start(struct election *e) WARN_UNUSED; /* the handler may fire at once */
+bool election_sole(const struct election *e);
+struct election *election_free(struct election *e);
+DEFINE_CLEANUP(struct election, election_free)

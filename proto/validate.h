@@ -23,15 +23,15 @@ int message_validate_ids(const ProtobufCMessage *m, struct error *e) WARN_UNUSED
  * before it begins; -ERANGE or -E2BIG for too much. Role, reservations, disk and revocability are the caller's to look at.
  * `field` is the path of the array ("task_infos[0].resources"). *ret is untouched on failure; the caller ends it.
  */
-int resources_from_proto(Mete__V1__Resource *const *resources, size_t count, const char *field, struct resources *ret,
-        struct error *e) WARN_UNUSED;
+int resources_from_proto(Mete__V1__Resource *const *resources, size_t count, const char *field,
+        struct resources *ret, struct error *e) WARN_UNUSED;
 /*
  * The array and its messages belong to the message that they are put into (or message_free() each, then free()); NULL and 0
  * when empty. allocated_to: the role for allocation_info, or NULL. with_role: also role "*", for frameworks without
  * RESERVATION_REFINEMENT.
  */
-void resources_to_proto(const struct resources *r, const char *allocated_to, bool with_role, Mete__V1__Resource ***ret,
-        size_t *ret_count);
+void resources_to_proto(const struct resources *r, const char *allocated_to, bool with_role,
+        Mete__V1__Resource ***ret, size_t *ret_count);
 
 /* "RUNNING"; NULL for a number without a name. */
 const char *task_state_to_string(Mete__V1__TaskState s);

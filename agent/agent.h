@@ -26,21 +26,21 @@ struct agent {
         struct loop_timer *stop_timer;
 
         struct isolator_host host;
-        char *measurement;          /* "ebpf", or "cgroup: <why>" */
+        char *measurement; /* "ebpf", or "cgroup: <why>" */
         char *bpf_dir;
         struct cgroup *shim_cgroup; /* where the shims live, outside of every task */
         int shim_exe_fd;            /* sealed copy of mete-shim */
         char boot_id[BOOT_ID_MAX];
-        char *endpoint;             /* "host:port" of our API */
+        char *endpoint; /* "host:port" of our API */
 
-        int work_fd;                /* <work-dir> */
-        int meta_fd;                /* <work-dir>/meta */
-        int checkpoints_fd;         /* <work-dir>/meta/containers */
-        int runtime_fd;             /* <runtime-dir> */
-        int states_fd;              /* <runtime-dir>/containers */
+        int work_fd;        /* <work-dir> */
+        int meta_fd;        /* <work-dir>/meta */
+        int checkpoints_fd; /* <work-dir>/meta/containers */
+        int runtime_fd;     /* <runtime-dir> */
+        int states_fd;      /* <runtime-dir>/containers */
         struct identity identity;
 
-        struct agent_container *containers;       /* k: container id -> v: owned */
+        struct agent_container *containers;         /* k: container id -> v: owned */
         struct agent_container *containers_by_task; /* k: task_key() -> v: the same */
         struct master_link *link;
         struct usage_sampler *sampler;
@@ -48,9 +48,9 @@ struct agent {
         struct gc gc;
         struct agent_api *api;
 
-        bool stopping;              /* tasks are being killed before the agent ends; launches are refused */
-        bool leave_nothing;         /* then remove cgroups, probes and runtime state */
-        bool forget_identity;       /* marked gone: come back as a new agent */
+        bool stopping;        /* tasks are being killed before the agent ends; launches are refused */
+        bool leave_nothing;   /* then remove cgroups, probes and runtime state */
+        bool forget_identity; /* marked gone: come back as a new agent */
 };
 
 /* Builds everything and recovers what runs; the agent is ready for loop_run. On failure nothing is left but checkpoints. */

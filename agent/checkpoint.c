@@ -23,7 +23,8 @@ int checkpoint_write(int dirfd, const char *name, const ProtobufCMessage *m, boo
         return r < 0 ? error_set_errno(e, r, "cannot write the checkpoint \"%s\"", name) : 0;
 }
 
-int checkpoint_read(int dirfd, const char *name, const ProtobufCMessageDescriptor *d, ProtobufCMessage **ret, struct error *e)
+int checkpoint_read(int dirfd, const char *name, const ProtobufCMessageDescriptor *d, ProtobufCMessage **ret,
+        struct error *e)
 {
         _cleanup_free_ char *data = NULL;
         size_t n;
@@ -49,15 +50,17 @@ static int open_container(int containers_fd, const char *id)
 int checkpoint_container_write(int containers_fd, const Mete__Checkpoint__Container *c, struct error *e)
 {
         if (mkdirat(containers_fd, c->container_id, 0700) < 0)
-                return error_set_errno(e, -errno, "cannot make the checkpoint directory of container %s", c->container_id);
+                return error_set_errno(
+                        e, -errno, "cannot make the checkpoint directory of container %s", c->container_id);
         _cleanup_fd_ int fd = open_container(containers_fd, c->container_id);
         if (fd < 0)
-                return error_set_errno(e, fd, "cannot open the checkpoint directory of container %s", c->container_id);
+                return error_set_errno(
+                        e, fd, "cannot open the checkpoint directory of container %s", c->container_id);
         return checkpoint_write(fd, TASK_FILE, &c->base, /* sync= */ false, e);
 }
 
-static int read_message(int containers_fd, const char *id, const char *file, const ProtobufCMessageDescriptor *d,
-        ProtobufCMessage **ret, struct error *e)
+static int read_message(int containers_fd, const char *id, const char *file,
+        const ProtobufCMessageDescriptor *d, ProtobufCMessage **ret, struct error *e)
 {
         _cleanup_fd_ int fd = open_container(containers_fd, id);
 
@@ -66,7 +69,8 @@ static int read_message(int containers_fd, const char *id, const char *file, con
         return checkpoint_read(fd, file, d, ret, e);
 }
 
-int checkpoint_container_read(int containers_fd, const char *id, Mete__Checkpoint__Container **ret, struct error *e)
+int checkpoint_container_read(
+        int containers_fd, const char *id, Mete__Checkpoint__Container **ret, struct error *e)
 {
         ProtobufCMessage *m;
 
@@ -77,13 +81,15 @@ int checkpoint_container_read(int containers_fd, const char *id, Mete__Checkpoin
         /* The ids name directories and cgroups further on: a file that lies about them is not followed. */
         if (c->version != CHECKPOINT_FORMAT || !str_equal(c->container_id, id) || !c->framework->id) {
                 message_free(m);
-                return error_set(e, -EBADMSG, "checkpoint of container %s: is of another format or container", id);
+                return error_set(
+                        e, -EBADMSG, "checkpoint of container %s: is of another format or container", id);
         }
         *ret = c;
         return 0;
 }
 
-int checkpoint_updates_write(int containers_fd, const char *id, const Mete__Checkpoint__Updates *u, struct error *e)
+int checkpoint_updates_write(
+        int containers_fd, const char *id, const Mete__Checkpoint__Updates *u, struct error *e)
 {
         _cleanup_fd_ int fd = open_container(containers_fd, id);
 
@@ -92,7 +98,8 @@ int checkpoint_updates_write(int containers_fd, const char *id, const Mete__Chec
         return checkpoint_write(fd, UPDATES_FILE, &u->base, /* sync= */ false, e);
 }
 
-int checkpoint_updates_read(int containers_fd, const char *id, Mete__Checkpoint__Updates **ret, struct error *e)
+int checkpoint_updates_read(
+        int containers_fd, const char *id, Mete__Checkpoint__Updates **ret, struct error *e)
 {
         ProtobufCMessage *m;
 

@@ -20,15 +20,21 @@
 #define CHECKPOINT_SIZE_MAX (16u << 20)
 
 /* One message a file. -EBADMSG with a sentence when the content is malformed; -ENOENT when there is none. */
-int checkpoint_write(int dirfd, const char *name, const ProtobufCMessage *m, bool sync, struct error *e) WARN_UNUSED;
-int checkpoint_read(int dirfd, const char *name, const ProtobufCMessageDescriptor *d, ProtobufCMessage **ret, struct error *e) WARN_UNUSED;
+int checkpoint_write(
+        int dirfd, const char *name, const ProtobufCMessage *m, bool sync, struct error *e) WARN_UNUSED;
+int checkpoint_read(int dirfd, const char *name, const ProtobufCMessageDescriptor *d, ProtobufCMessage **ret,
+        struct error *e) WARN_UNUSED;
 
 /* containers_fd is <work-dir>/meta/containers. Makes the directory of the container, then "task". */
-int checkpoint_container_write(int containers_fd, const Mete__Checkpoint__Container *c, struct error *e) WARN_UNUSED;
-int checkpoint_container_read(int containers_fd, const char *id, Mete__Checkpoint__Container **ret, struct error *e) WARN_UNUSED;
-int checkpoint_updates_write(int containers_fd, const char *id, const Mete__Checkpoint__Updates *u, struct error *e) WARN_UNUSED;
+int checkpoint_container_write(
+        int containers_fd, const Mete__Checkpoint__Container *c, struct error *e) WARN_UNUSED;
+int checkpoint_container_read(
+        int containers_fd, const char *id, Mete__Checkpoint__Container **ret, struct error *e) WARN_UNUSED;
+int checkpoint_updates_write(
+        int containers_fd, const char *id, const Mete__Checkpoint__Updates *u, struct error *e) WARN_UNUSED;
 /* -ENOENT: none yet. */
-int checkpoint_updates_read(int containers_fd, const char *id, Mete__Checkpoint__Updates **ret, struct error *e) WARN_UNUSED;
+int checkpoint_updates_read(
+        int containers_fd, const char *id, Mete__Checkpoint__Updates **ret, struct error *e) WARN_UNUSED;
 /* A kill that was asked for must not become a failure because the agent died in between. */
 int checkpoint_kill_write(int containers_fd, const char *id, const char *text) WARN_UNUSED;
 bool checkpoint_kill_exists(int containers_fd, const char *id);

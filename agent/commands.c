@@ -20,7 +20,8 @@ static uint64_t grace_ns(const struct agent_container *c, const Mete__Agent__Com
         if (k->has_grace_seconds && isfinite(k->grace_seconds) && k->grace_seconds >= 0)
                 return (uint64_t)(fmin(k->grace_seconds, GRACE_MAX_SECONDS) * (double)NSEC_PER_SEC);
         if (policy && policy->grace_period && policy->grace_period->nanoseconds >= 0)
-                return MIN((uint64_t)policy->grace_period->nanoseconds, (uint64_t)GRACE_MAX_SECONDS * NSEC_PER_SEC);
+                return MIN((uint64_t)policy->grace_period->nanoseconds,
+                        (uint64_t)GRACE_MAX_SECONDS * NSEC_PER_SEC);
         return GRACE_DEFAULT_NS;
 }
 

@@ -38,7 +38,8 @@ static const bool allowed[CONTAINER_STATE_MAX][CONTAINER_STATE_MAX] = {
 
 bool container_state_allowed(enum container_state from, enum container_state to)
 {
-        return (unsigned)from < CONTAINER_STATE_MAX && (unsigned)to < CONTAINER_STATE_MAX && allowed[from][to];
+        return (unsigned)from < CONTAINER_STATE_MAX && (unsigned)to < CONTAINER_STATE_MAX &&
+               allowed[from][to];
 }
 
 void container_set_state(struct agent_container *c, enum container_state to)
@@ -132,7 +133,8 @@ struct agent_container *container_find_task(struct agent *a, const char *framewo
 
 int container_open_state(const struct agent_container *c)
 {
-        int fd = openat(c->agent->states_fd, container_id(c), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        int fd =
+                openat(c->agent->states_fd, container_id(c), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
         return fd < 0 ? -errno : fd;
 }
@@ -176,7 +178,8 @@ void container_report(struct agent_container *c, Mete__V1__TaskState state, cons
 void container_acknowledge(struct agent_container *c, const void *uuid, size_t len)
 {
         if (status_stream_acknowledge(&c->updates, uuid, len) < 0) {
-                log_debug("task %s: an acknowledgement of no pending update is ignored", container_task_id(c));
+                log_debug(
+                        "task %s: an acknowledgement of no pending update is ignored", container_task_id(c));
                 return;
         }
         if (!c->updates.terminal_acknowledged) {
@@ -185,7 +188,8 @@ void container_acknowledge(struct agent_container *c, const void *uuid, size_t l
                 return;
         }
         if (checkpoint_container_remove(c->agent->checkpoints_fd, container_id(c)) < 0)
-                log_warning("task %s: cannot remove its checkpoint: its end will be reported again after a restart",
+                log_warning("task %s: cannot remove its checkpoint: its end will be reported again after a "
+                            "restart",
                         container_task_id(c));
         struct agent *a = c->agent;
         container_free(c);
@@ -203,7 +207,8 @@ static void deliver_signal(struct agent_container *c, int signo)
         if (r == 0)
                 r = sys_pidfd_send_signal(pidfd, signo);
         if (r < 0 && r != -ESRCH)
-                log_warning("task %s: cannot send %s: %s", container_task_id(c), signal_name(signo), strerror(-r));
+                log_warning("task %s: cannot send %s: %s", container_task_id(c), signal_name(signo),
+                        strerror(-r));
 }
 
 static void started(struct agent_container *c, const struct shim_record *r)
@@ -316,7 +321,8 @@ static bool wants_killing_state(const struct agent_container *c)
         const Mete__V1__FrameworkInfo *f = c->info->framework;
 
         for (size_t i = 0; i < f->n_capabilities; i++)
-                if (f->capabilities[i]->type == METE__V1__FRAMEWORK_INFO__CAPABILITY__TYPE__TASK_KILLING_STATE)
+                if (f->capabilities[i]->type ==
+                        METE__V1__FRAMEWORK_INFO__CAPABILITY__TYPE__TASK_KILLING_STATE)
                         return true;
         return false;
 }
@@ -332,7 +338,8 @@ void container_kill(struct agent_container *c, int signo, uint64_t grace_ns, boo
                         deliver_signal(c, signal);
                 return;
         }
-        if (!c->kill_asked && checkpoint_kill_write(c->agent->checkpoints_fd, container_id(c), signal_name(signal)) < 0)
+        if (!c->kill_asked &&
+                checkpoint_kill_write(c->agent->checkpoints_fd, container_id(c), signal_name(signal)) < 0)
                 log_warning("task %s: the kill could not be checkpointed", container_task_id(c));
         c->kill_asked = true;
         if (c->state != CONTAINER_STATE_KILLING) {
@@ -377,7 +384,8 @@ static void remove_work(void *userdata)
         struct removal *r = userdata;
 
         if (remove_tree_at(r->dirfd, r->name) < 0)
-                log_debug("cannot remove the runtime state of container %s: the next start tries again", r->name);
+                log_debug("cannot remove the runtime state of container %s: the next start tries again",
+                        r->name);
 }
 
 static void remove_done(void *userdata)

@@ -37,19 +37,19 @@ struct agent_container {
         char *task_key;                    /* framework id '\n' task id */
         struct container_spec spec;        /* all zero when the launch was refused before it was built */
         struct container view;             /* the side that isolators see */
-        bool isolated;                     /* isolate() or recover() succeeded: there is something to clean up */
-        enum container_state state;        /* only container_set_state() writes it */
+        bool isolated;              /* isolate() or recover() succeeded: there is something to clean up */
+        enum container_state state; /* only container_set_state() writes it */
         struct status_stream updates;
 
         struct loop_child *shim;
         struct loop_io *status;
         int status_fd;
-        struct loop_timer *timer;          /* STARTING after recovery: look again; KILLING: the grace */
+        struct loop_timer *timer; /* STARTING after recovery: look again; KILLING: the grace */
         struct shim_record record;
-        bool adopted;                      /* started by an earlier agent: no status pipe */
+        bool adopted; /* started by an earlier agent: no status pipe */
         bool started_reported;
         bool kill_asked;
-        int kill_signal;                   /* to deliver once there is a process */
+        int kill_signal; /* to deliver once there is a process */
 
         struct usage_track usage;
         UT_hash_handle hh, hh_task;

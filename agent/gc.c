@@ -15,9 +15,11 @@
 /* slaves/A/frameworks/F/executors/T/runs/C */
 #define LEVELS 8
 
-char *gc_sandbox_path(const char *agent_id, const char *framework_id, const char *task_id, const char *container_id)
+char *gc_sandbox_path(
+        const char *agent_id, const char *framework_id, const char *task_id, const char *container_id)
 {
-        return xasprintf("slaves/%s/frameworks/%s/executors/%s/runs/%s", agent_id, framework_id, task_id, container_id);
+        return xasprintf("slaves/%s/frameworks/%s/executors/%s/runs/%s", agent_id, framework_id, task_id,
+                container_id);
 }
 
 const char *gc_relative_path(const char *path, const char *work_dir)
@@ -45,8 +47,7 @@ static void remove_batch(void *userdata)
         struct batch *b = userdata;
         struct gc_entry *e;
 
-        DL_FOREACH(b->entries, e)
-        {
+        DL_FOREACH (b->entries, e) {
                 _cleanup_free_ char *state = xasprintf("%s.state", e->path);
 
                 if (remove_tree_at(b->gc->work_fd, e->path) < 0 || remove_tree_at(b->gc->work_fd, state) < 0)
@@ -73,8 +74,7 @@ static void batch_done(void *userdata)
         struct gc *g = b->gc;
         struct gc_entry *e, *tmp;
 
-        DL_FOREACH_SAFE(b->entries, e, tmp)
-        {
+        DL_FOREACH_SAFE (b->entries, e, tmp) {
                 gc_remove_empty_parents(g->work_fd, e->path);
                 free(e->path);
                 free(e);
@@ -110,8 +110,8 @@ static void run(struct gc *g)
                 struct gc_entry *e;
                 g->entries = b->entries;
                 g->count = 0;
-                DL_FOREACH(g->entries, e)
-                g->count++;
+                DL_FOREACH (g->entries, e)
+                        g->count++;
                 free(b);
                 loop_timer_arm(g->timer, NSEC_PER_SEC, 0);
         }
@@ -138,9 +138,11 @@ static void on_timer(struct loop_timer *t, void *userdata)
 
 /* ---- the list ---- */
 
-void gc_start(struct gc *g, struct loop *l, struct worker_pool *pool, int work_fd, uint64_t delay_ns, size_t max_count)
+void gc_start(struct gc *g, struct loop *l, struct worker_pool *pool, int work_fd, uint64_t delay_ns,
+        size_t max_count)
 {
-        *g = (struct gc){.loop = l, .pool = pool, .work_fd = work_fd, .delay_ns = delay_ns, .max_count = max_count};
+        *g = (struct gc){
+                .loop = l, .pool = pool, .work_fd = work_fd, .delay_ns = delay_ns, .max_count = max_count};
         g->timer = loop_timer_new(l, on_timer, g);
 }
 
@@ -148,8 +150,7 @@ void gc_stop(struct gc *g)
 {
         struct gc_entry *e, *tmp;
 
-        DL_FOREACH_SAFE(g->entries, e, tmp)
-        {
+        DL_FOREACH_SAFE (g->entries, e, tmp) {
                 free(e->path);
                 free(e);
         }
@@ -208,7 +209,8 @@ static void found_run(struct scan *s, int dirfd, const char *path, const char *n
 {
         struct stat st;
 
-        if (is_state_dir(name) || s->is_live(name, s->userdata) || fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        if (is_state_dir(name) || s->is_live(name, s->userdata) ||
+                fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
                 return;
         append(s->gc, path, (uint64_t)st.st_mtim.tv_sec * NSEC_PER_SEC + (uint64_t)st.st_mtim.tv_nsec);
 }

@@ -17,7 +17,8 @@ static int take_lock(struct identity *i, struct error *e)
         if (i->lock_fd < 0)
                 return error_set_errno(e, -errno, "cannot open the lock file of the work directory");
         if (flock(i->lock_fd, LOCK_EX | LOCK_NB) < 0)
-                return error_set(e, -EBUSY, "another agent is using this work directory: give each its own --work-dir");
+                return error_set(e, -EBUSY,
+                        "another agent is using this work directory: give each its own --work-dir");
         return 0;
 }
 
@@ -25,7 +26,8 @@ static int load(struct identity *i, struct error *e)
 {
         ProtobufCMessage *m;
 
-        int r = checkpoint_read(i->meta_fd, IDENTITY_FILE, &mete__checkpoint__agent_identity__descriptor, &m, e);
+        int r = checkpoint_read(
+                i->meta_fd, IDENTITY_FILE, &mete__checkpoint__agent_identity__descriptor, &m, e);
         if (r == -ENOENT) {
                 error_done(e);
                 return 0;
@@ -35,7 +37,8 @@ static int load(struct identity *i, struct error *e)
         const Mete__Checkpoint__AgentIdentity *id = (Mete__Checkpoint__AgentIdentity *)m;
         if (id->has_highest_epoch)
                 i->highest_epoch = id->highest_epoch;
-        if (id->agent_info && id->agent_info->id && id_validate(id->agent_info->id->value, "agent id", NULL) == 0)
+        if (id->agent_info && id->agent_info->id &&
+                id_validate(id->agent_info->id->value, "agent id", NULL) == 0)
                 i->agent_id = xstrdup(id->agent_info->id->value);
         message_free(m);
         return 0;
@@ -61,7 +64,8 @@ static int save(const struct identity *i, const char *agent_id, uint64_t epoch, 
         Mete__V1__AgentInfo info = METE__V1__AGENT_INFO__INIT;
         Mete__V1__AgentID id = METE__V1__AGENT_ID__INIT;
 
-        info.hostname = (char *)""; /* required by the message; the real one comes from the options at each start */
+        info.hostname =
+                (char *)""; /* required by the message; the real one comes from the options at each start */
         m.version = CHECKPOINT_FORMAT;
         m.has_highest_epoch = true;
         m.highest_epoch = epoch;

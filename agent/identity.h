@@ -7,7 +7,7 @@
 #include "lib/base/error.h"
 
 struct identity {
-        int meta_fd;    /* <work-dir>/meta, not owned */
+        int meta_fd; /* <work-dir>/meta, not owned */
         int lock_fd;
         char *agent_id; /* NULL before the first registration */
         uint64_t highest_epoch;

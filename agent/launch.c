@@ -63,8 +63,8 @@ static Mete__Checkpoint__Container *container_info_new(struct agent *a, const Me
         i->framework = message_copy(l->framework);
         i->task = message_copy(l->task);
         i->isolation = l->isolation ? message_copy(l->isolation) : NULL;
-        _cleanup_free_ char *path =
-                gc_sandbox_path(a->identity.agent_id, l->framework->id->value, l->task->task_id->value, i->container_id);
+        _cleanup_free_ char *path = gc_sandbox_path(
+                a->identity.agent_id, l->framework->id->value, l->task->task_id->value, i->container_id);
         i->sandbox = xasprintf("%s/%s", a->options->work_dir, path);
         i->cgroup = xasprintf("tasks/%s", i->container_id);
         i->has_created = true;
@@ -97,8 +97,8 @@ static int make_sandbox(struct agent_container *c, struct error *e)
 static int give_sandbox(struct agent_container *c, struct error *e)
 {
         if (fchown(c->view.sandbox_fd, c->view.user.uid, c->view.user.gid) < 0)
-                return error_set_errno(e, -errno, "sandbox: cannot give the directory %s to user %u", c->info->sandbox,
-                        (unsigned)c->view.user.uid);
+                return error_set_errno(e, -errno, "sandbox: cannot give the directory %s to user %u",
+                        c->info->sandbox, (unsigned)c->view.user.uid);
         return 0;
 }
 
@@ -134,10 +134,12 @@ static int open_spawn_fds(struct agent_container *c, struct spawn_fds *f, struct
 {
         f->state = container_open_state(c);
         if (f->state < 0)
-                return error_set_errno(e, f->state, "cannot open the runtime directory of container %s", container_id(c));
+                return error_set_errno(
+                        e, f->state, "cannot open the runtime directory of container %s", container_id(c));
         int r = shim_lock_take(f->state, &f->lock);
         if (r < 0)
-                return error_set_errno(e, r, "cannot lock the runtime directory of container %s", container_id(c));
+                return error_set_errno(
+                        e, r, "cannot lock the runtime directory of container %s", container_id(c));
         if (!c->view.cgroup)
                 return error_set(e, -ENOTSUP, "this host gives tasks no cgroup: see `mete doctor`");
         r = cgroup_open_entry_fds(c->view.cgroup, f->v1, &f->v1_count);
@@ -185,7 +187,8 @@ static int start(struct agent_container *c, struct error *e)
         if (r == 0)
                 r = give_sandbox(c, e);
         if (r == 0 && mkdirat(a->states_fd, container_id(c), 0700) < 0)
-                r = error_set_errno(e, -errno, "cannot make the runtime directory of container %s", container_id(c));
+                r = error_set_errno(
+                        e, -errno, "cannot make the runtime directory of container %s", container_id(c));
         if (r == 0)
                 r = isolators_isolate(&a->host, &c->view, e);
         if (r < 0)
@@ -221,7 +224,8 @@ static int prepare_spec(struct agent_container *c, const Mete__Agent__Command__L
 static void refuse_ids(struct agent *a, const Mete__Agent__Command__Launch *l, const struct error *e)
 {
         const char *framework = l->framework->id ? l->framework->id->value : "";
-        Mete__Agent__StatusUpdate *u = status_message_unknown(a->identity.agent_id, framework, l->task->task_id->value);
+        Mete__Agent__StatusUpdate *u =
+                status_message_unknown(a->identity.agent_id, framework, l->task->task_id->value);
 
         u->status->state = METE__V1__TASK_STATE__TASK_ERROR;
         u->status->reason = METE__V1__TASK_STATUS__REASON__REASON_TASK_INVALID;
@@ -242,7 +246,8 @@ void launch_task(struct agent *a, const Mete__Agent__Command__Launch *l)
         }
         if (container_find_task(a, l->framework->id->value, l->task->task_id->value)) {
                 /* The master repeats itself after a reconnection; a second answer would speak of the first task. */
-                log_warning("task %s is here already: the repeated launch is ignored", l->task->task_id->value);
+                log_warning(
+                        "task %s is here already: the repeated launch is ignored", l->task->task_id->value);
                 return;
         }
         struct agent_container *c = container_new(a, container_info_new(a, l));

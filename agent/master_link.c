@@ -25,10 +25,10 @@ struct master_link {
         struct http_client *stream, *calls;
         struct loop_timer *retry, *watchdog;
         unsigned attempt;
-        bool ready;        /* SUBSCRIBED came */
-        bool closing;      /* callbacks of clients that are being freed mean nothing */
+        bool ready;   /* SUBSCRIBED came */
+        bool closing; /* callbacks of clients that are being freed mean nothing */
         bool stopped;
-        bool complained;   /* one line per loss, not one per attempt */
+        bool complained; /* one line per loss, not one per attempt */
         char *stream_id;
         uint64_t ping_interval_ns;
         void (*on_unregistered)(void *userdata);
@@ -69,8 +69,8 @@ static void lose(struct master_link *l, const char *why)
         if (l->stopped || loop_timer_armed(l->retry))
                 return;
         if (!l->complained)
-                log_warning("the master at %s:%u is away: %s; tasks go on, trying again", l->agent->options->master_host,
-                        l->agent->options->master_port, why);
+                log_warning("the master at %s:%u is away: %s; tasks go on, trying again",
+                        l->agent->options->master_host, l->agent->options->master_port, why);
         l->complained = true;
         l->ready = false;
         if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != (ssize_t)sizeof(random))
@@ -90,8 +90,8 @@ static void on_call_done(const struct http_response *r, void *userdata)
         if (r->status == 0)
                 (void)snprintf(why, sizeof(why), "%s", error_message(r->error));
         else
-                (void)snprintf(why, sizeof(why), "it answered a call with %d %.*s", r->status, (int)MIN(r->body_len, (size_t)160),
-                        (const char *)r->body);
+                (void)snprintf(why, sizeof(why), "it answered a call with %d %.*s", r->status,
+                        (int)MIN(r->body_len, (size_t)160), (const char *)r->body);
         lose(l, why);
 }
 
@@ -107,7 +107,8 @@ static void send_call(struct master_link *l, Mete__Agent__Call *call, http_done_
                 log_error("cannot encode a call of type %d to the master", (int)call->type);
                 return;
         }
-        http_client_request(l->calls, "POST", PATH, CONTENT_TYPE, CONTENT_TYPE, b.data, b.len, CALL_TIMEOUT_NS, on_done, l);
+        http_client_request(l->calls, "POST", PATH, CONTENT_TYPE, CONTENT_TYPE, b.data, b.len,
+                CALL_TIMEOUT_NS, on_done, l);
 }
 
 void master_link_update(struct master_link *l, const Mete__Agent__StatusUpdate *u)
@@ -186,10 +187,9 @@ static bool subscribed(struct master_link *l, const Mete__Agent__Command__Subscr
         l->ready = true;
         l->attempt = 0;
         l->complained = false;
-        log_info("registered with the master at %s:%u as agent %s", a->options->master_host, a->options->master_port,
-                a->identity.agent_id);
-        HASH_ITER(hh, a->containers, c, tmp)
-        {
+        log_info("registered with the master at %s:%u as agent %s", a->options->master_host,
+                a->options->master_port, a->identity.agent_id);
+        HASH_ITER (hh, a->containers, c, tmp) {
                 status_stream_reconnected(&c->updates);
                 container_flush_updates(c);
         }
@@ -205,7 +205,8 @@ static bool check_epoch(struct master_link *l, const Mete__Agent__Command *cmd)
 
         if (cmd->epoch < i->highest_epoch) {
                 (void)snprintf(why, sizeof(why),
-                        "its command has epoch %llu but a leader of epoch %llu was seen: it is deposed and not obeyed",
+                        "its command has epoch %llu but a leader of epoch %llu was seen: it is deposed and "
+                        "not obeyed",
                         (unsigned long long)cmd->epoch, (unsigned long long)i->highest_epoch);
                 lose(l, why);
                 return false;
@@ -265,7 +266,8 @@ static void on_stream_done(const struct http_response *r, void *userdata)
         if (l->closing)
                 return;
         if (r->status == 200)
-                (void)snprintf(why, sizeof(why), "%s", r->error ? error_message(r->error) : "it closed the connection");
+                (void)snprintf(why, sizeof(why), "%s",
+                        r->error ? error_message(r->error) : "it closed the connection");
         else if (r->status == 0)
                 (void)snprintf(why, sizeof(why), "%s", error_message(r->error));
         else
@@ -298,7 +300,8 @@ static void subscribe(struct master_link *l)
                 return;
         }
         arm_watchdog(l);
-        http_client_stream(l->stream, "POST", PATH, CONTENT_TYPE, CONTENT_TYPE, b.data, b.len, /* idle_timeout_ns= */ 0,
+        http_client_stream(l->stream, "POST", PATH, CONTENT_TYPE, CONTENT_TYPE, b.data, b.len,
+                /* idle_timeout_ns= */ 0,
                 /* on_open= */ NULL, on_record, on_stream_done, l);
 }
 

@@ -17,8 +17,11 @@
 #define MEMORY_RESERVE_BYTES (UINT64_C(1) << 30)
 #define MEMORY_MIN_BYTES (UINT64_C(32) << 20)
 
-#define ROW(n, l, t, field, v, h, m, g)                                                                                \
-        {.name = n, .letter = l, .type = t, .offset = offsetof(struct agent_options, field), .value = v, .help = h, .max = m, .group = g}
+#define ROW(n, l, t, field, v, h, m, g)                                                                      \
+        {                                                                                                    \
+                .name = n, .letter = l, .type = t, .offset = offsetof(struct agent_options, field),          \
+                .value = v, .help = h, .max = m, .group = g                                                  \
+        }
 
 /* clang-format off */
 static const struct option_row rows[] = {
@@ -48,7 +51,8 @@ static const struct option_row rows[] = {
 static const struct option_parser parser = {
         .program = "mete-agent",
         .synopsis = "[options]",
-        .summary = "Runs tasks of a mete master on this machine, each in its own partition of CPU and memory.",
+        .summary =
+                "Runs tasks of a mete master on this machine, each in its own partition of CPU and memory.",
         .details = "Stopping the agent leaves its tasks running: the next start takes them over.",
         .rows = rows,
         .count = ELEMENTSOF(rows),
@@ -114,7 +118,8 @@ static int check_network(struct agent_options *o, struct error *e)
                 return error_set(e, -EINVAL, "--port 0: give 1 to 65535");
         if (!address_is_loopback(o->address) && !o->insecure)
                 return error_set(e, -EACCES,
-                        "--address %s is not loopback and there is no authentication: anybody who reaches it could read every "
+                        "--address %s is not loopback and there is no authentication: anybody who reaches it "
+                        "could read every "
                         "task's output; give --insecure to accept that",
                         o->address);
         int r = host_port_parse(o->master, MASTER_PORT_DEFAULT, &o->master_host, &o->master_port, e);
@@ -138,7 +143,8 @@ int agent_options_parse(struct agent_options *o, int argc, char **argv, struct e
         if (r != 0)
                 return r;
         if (first < argc)
-                return error_set(e, -EINVAL, "unexpected word \"%s\": mete-agent takes options only, see --help", argv[first]);
+                return error_set(e, -EINVAL,
+                        "unexpected word \"%s\": mete-agent takes options only, see --help", argv[first]);
         default_string(&o->master, "127.0.0.1");
         default_string(&o->address, "127.0.0.1");
         default_string(&o->work_dir, "/var/lib/mete/agent");

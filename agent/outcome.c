@@ -13,9 +13,11 @@ void task_outcome_done(struct task_outcome *o)
         o->message = NULL;
 }
 
-struct task_outcome task_outcome_make(Mete__V1__TaskState state, Mete__V1__TaskStatus__Reason reason, const char *message)
+struct task_outcome task_outcome_make(
+        Mete__V1__TaskState state, Mete__V1__TaskStatus__Reason reason, const char *message)
 {
-        return (struct task_outcome){.state = state, .has_reason = true, .reason = reason, .message = xstrdup(message)};
+        return (struct task_outcome){
+                .state = state, .has_reason = true, .reason = reason, .message = xstrdup(message)};
 }
 
 /*
@@ -44,10 +46,11 @@ static void memory_outcome(const struct task_facts *f, struct task_outcome *o)
         o->has_reason = true;
         o->reason = METE__V1__TASK_STATUS__REASON__REASON_CONTAINER_LIMITATION_MEMORY;
         o->memory_limit_hit = true;
-        o->message = xasprintf("memory limit reached: cgroup %s killed %" PRIu64 " process%s at its limit of %.1f MiB (%" PRIu64
+        o->message = xasprintf("memory limit reached: cgroup %s killed %" PRIu64
+                               " process%s at its limit of %.1f MiB (%" PRIu64
                                " bytes), peak %.1f MiB (%" PRIu64 " bytes)",
-                f->memory_cgroup ? f->memory_cgroup : "(gone)", kills, kills == 1 ? "" : "es", (double)limit / MIB, limit,
-                (double)f->memory_peak_bytes / MIB, f->memory_peak_bytes);
+                f->memory_cgroup ? f->memory_cgroup : "(gone)", kills, kills == 1 ? "" : "es",
+                (double)limit / MIB, limit, (double)f->memory_peak_bytes / MIB, f->memory_peak_bytes);
 }
 
 static void process_outcome(const struct task_facts *f, struct task_outcome *o)

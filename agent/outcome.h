@@ -6,11 +6,11 @@
 #include "proto/mete_agent.pb-c.h"
 
 struct task_facts {
-        bool has_record;                      /* the shim's record could be read */
+        bool has_record; /* the shim's record could be read */
         const struct shim_record *record;
         bool kill_asked;
-        const struct container_usage *usage;  /* read before the cgroup went; NULL: unknown */
-        const char *memory_cgroup;            /* path for people, NULL: unknown */
+        const struct container_usage *usage; /* read before the cgroup went; NULL: unknown */
+        const char *memory_cgroup;           /* path for people, NULL: unknown */
         uint64_t memory_limit_bytes;
         uint64_t memory_peak_bytes;
 };
@@ -29,4 +29,5 @@ void task_outcome_done(struct task_outcome *o);
 
 void task_outcome_decide(const struct task_facts *f, struct task_outcome *ret);
 /* A fixed one; message is copied. */
-struct task_outcome task_outcome_make(Mete__V1__TaskState state, Mete__V1__TaskStatus__Reason reason, const char *message);
+struct task_outcome task_outcome_make(
+        Mete__V1__TaskState state, Mete__V1__TaskStatus__Reason reason, const char *message);

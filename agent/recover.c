@@ -69,7 +69,8 @@ static void find_host_side(struct agent_container *c)
                 log_debug("task %s: %s", container_task_id(c), error_message(&e));
 }
 
-static void end_with(struct agent_container *c, Mete__V1__TaskState state, Mete__V1__TaskStatus__Reason reason, const char *message)
+static void end_with(struct agent_container *c, Mete__V1__TaskState state,
+        Mete__V1__TaskStatus__Reason reason, const char *message)
 {
         _cleanup_outcome_ struct task_outcome o = task_outcome_make(state, reason, message);
 
@@ -85,10 +86,12 @@ static void end_interrupted(struct agent_container *c)
         if (c->view.cgroup && cgroup_kill(c->view.cgroup, NULL) < 0)
                 log_debug("task %s: its cgroup could not be killed", container_task_id(c));
         if (c->kill_asked)
-                end_with(c, METE__V1__TASK_STATE__TASK_KILLED, METE__V1__TASK_STATUS__REASON__REASON_TASK_KILLED_DURING_LAUNCH,
+                end_with(c, METE__V1__TASK_STATE__TASK_KILLED,
+                        METE__V1__TASK_STATUS__REASON__REASON_TASK_KILLED_DURING_LAUNCH,
                         "killed during its launch");
         else
-                end_with(c, METE__V1__TASK_STATE__TASK_FAILED, METE__V1__TASK_STATUS__REASON__REASON_AGENT_RESTARTED,
+                end_with(c, METE__V1__TASK_STATE__TASK_FAILED,
+                        METE__V1__TASK_STATUS__REASON__REASON_AGENT_RESTARTED,
                         "the launch was interrupted by a restart of the agent");
 }
 
@@ -132,8 +135,9 @@ static int restore_updates(struct agent_container *c)
                 return 0;
         }
         status_stream_restore(&c->updates, u);
-        c->started_reported = c->updates.has_latest && (c->updates.latest == METE__V1__TASK_STATE__TASK_RUNNING ||
-                                                               c->updates.latest == METE__V1__TASK_STATE__TASK_KILLING);
+        c->started_reported =
+                c->updates.has_latest && (c->updates.latest == METE__V1__TASK_STATE__TASK_RUNNING ||
+                                                 c->updates.latest == METE__V1__TASK_STATE__TASK_KILLING);
         return c->updates.terminal_acknowledged;
 }
 
@@ -152,7 +156,8 @@ static void recover_one(struct agent *a, const char *id)
         if (r < 0) {
                 /* -ENOENT: died before "task" was written or after it was removed; then nothing of it is left to tell. */
                 if (r != -ENOENT)
-                        log_error("%s: the container is forgotten, what runs of it is killed", error_message(&e));
+                        log_error("%s: the container is forgotten, what runs of it is killed",
+                                error_message(&e));
                 forget(a, id);
                 return;
         }
@@ -163,13 +168,17 @@ static void recover_one(struct agent *a, const char *id)
                 return;
         }
         if (c->updates.has_latest && task_state_is_terminal(c->updates.latest)) {
-                container_set_state(c, CONTAINER_STATE_ENDED); /* told already, but not acknowledged; orphans go below */
+                container_set_state(
+                        c, CONTAINER_STATE_ENDED); /* told already, but not acknowledged; orphans go below */
+                if (info->sandbox)
+                        gc_add(&a->gc, gc_relative_path(info->sandbox, a->options->work_dir));
                 return;
         }
         c->kill_asked = checkpoint_kill_exists(a->checkpoints_fd, id);
         rebuild_spec(c);
         if (!str_equal(info->boot_id, a->boot_id))
-                end_with(c, METE__V1__TASK_STATE__TASK_LOST, METE__V1__TASK_STATUS__REASON__REASON_AGENT_RESTARTED,
+                end_with(c, METE__V1__TASK_STATE__TASK_LOST,
+                        METE__V1__TASK_STATUS__REASON__REASON_AGENT_RESTARTED,
                         "lost when the machine restarted");
         else
                 recover_this_boot(c);
@@ -222,10 +231,17 @@ static void remove_orphan_slots(struct agent *a)
 
         if (!a->host.probes)
                 return;
-        HASH_ITER(hh, a->containers, c, tmp)
-        if (c->view.probe_slot)
-                slots[n++] = c->view.probe_slot;
+        HASH_ITER (hh, a->containers, c, tmp)
+                if (c->view.probe_slot)
+                        slots[n++] = c->view.probe_slot;
         bpf_probes_retain(a->host.probes, slots, n);
+}
+
+static bool has_checkpoint(const char *container, void *userdata)
+{
+        const struct agent *a = userdata;
+
+        return faccessat(a->checkpoints_fd, container, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 int recover_containers(struct agent *a, struct error *e)
@@ -235,11 +251,12 @@ int recover_containers(struct agent *a, struct error *e)
         int r = list_names(a->checkpoints_fd, &names);
         if (r < 0)
                 return error_set_errno(e, r, "cannot list the checkpoints below %s", a->options->work_dir);
+        gc_scan(&a->gc, has_checkpoint,
+                a); /* before containers end here and hand their sandboxes over themselves */
         for (size_t i = 0; i < names.count; i++)
                 recover_one(a, names.items[i]);
         remove_orphan_cgroups(a);
         remove_orphan_states(a);
         remove_orphan_slots(a);
-        gc_scan(&a->gc, is_live, a);
         return 0;
 }

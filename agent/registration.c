@@ -66,7 +66,8 @@ static int attributes_parse(const char *text, struct attributes *ret, struct err
                 char *colon = strchr(part, ':');
 
                 if (!colon || colon == part || !colon[1])
-                        return error_set(e, -EINVAL, "--attributes \"%s\": give NAME:VALUE pairs separated by ';'", part);
+                        return error_set(e, -EINVAL,
+                                "--attributes \"%s\": give NAME:VALUE pairs separated by ';'", part);
                 if (ret->count == ATTRIBUTES_MAX)
                         return error_set(e, -E2BIG, "--attributes: more than %d", ATTRIBUTES_MAX);
                 *colon = '\0';
@@ -111,8 +112,8 @@ static size_t add_reports(struct agent *a, Mete__Agent__TaskReport **list)
         struct agent_container *c, *tmp;
         size_t n = 0;
 
-        HASH_ITER(hh, a->containers, c, tmp)
-        list[n++] = status_message_report(c);
+        HASH_ITER (hh, a->containers, c, tmp)
+                list[n++] = status_message_report(c);
         return n;
 }
 

@@ -4,16 +4,17 @@
 
 #include "lib/net/codec.h"
 
-#define NEW_MESSAGE(type, init)                                                                                                \
-        ({                                                                                                                     \
-                type *_m = NEW0(type);                                                                                         \
-                init(_m);                                                                                                      \
-                _m;                                                                                                            \
+#define NEW_MESSAGE(type, init)                                                                              \
+        ({                                                                                                   \
+                type *_m = NEW0(type);                                                                       \
+                init(_m);                                                                                    \
+                _m;                                                                                          \
         })
 
 const char *status_message_state_name(Mete__V1__TaskState s)
 {
-        const ProtobufCEnumValue *v = protobuf_c_enum_descriptor_get_value(&mete__v1__task_state__descriptor, (int)s);
+        const ProtobufCEnumValue *v =
+                protobuf_c_enum_descriptor_get_value(&mete__v1__task_state__descriptor, (int)s);
 
         return v ? v->name : "TASK_UNKNOWN";
 }
@@ -38,7 +39,8 @@ static Mete__V1__FrameworkID *framework_id(const char *value)
         return id;
 }
 
-static Mete__V1__TaskStatus *task_status(const char *task_id, const char *agent_id, Mete__V1__TaskState state, const char *message)
+static Mete__V1__TaskStatus *task_status(
+        const char *task_id, const char *agent_id, Mete__V1__TaskState state, const char *message)
 {
         Mete__V1__TaskStatus *s = NEW_MESSAGE(Mete__V1__TaskStatus, mete__v1__task_status__init);
 
@@ -59,7 +61,8 @@ static Mete__V1__TaskStatus *task_status(const char *task_id, const char *agent_
 
 static Mete__V1__ContainerStatus *container_status(const struct agent_container *c)
 {
-        Mete__V1__ContainerStatus *s = NEW_MESSAGE(Mete__V1__ContainerStatus, mete__v1__container_status__init);
+        Mete__V1__ContainerStatus *s =
+                NEW_MESSAGE(Mete__V1__ContainerStatus, mete__v1__container_status__init);
 
         s->container_id = NEW_MESSAGE(Mete__V1__ContainerID, mete__v1__container_id__init);
         s->container_id->value = xstrdup(container_id(c));
@@ -70,10 +73,13 @@ static Mete__V1__ContainerStatus *container_status(const struct agent_container 
         return s;
 }
 
-Mete__Agent__StatusUpdate *status_message_new(const struct agent_container *c, Mete__V1__TaskState state, const char *message)
+Mete__Agent__StatusUpdate *status_message_new(
+        const struct agent_container *c, Mete__V1__TaskState state, const char *message)
 {
-        Mete__Agent__StatusUpdate *u = NEW_MESSAGE(Mete__Agent__StatusUpdate, mete__agent__status_update__init);
-        Mete__V1__TaskStatus *s = task_status(container_task_id(c), c->info->task->agent_id->value, state, message);
+        Mete__Agent__StatusUpdate *u =
+                NEW_MESSAGE(Mete__Agent__StatusUpdate, mete__agent__status_update__init);
+        Mete__V1__TaskStatus *s =
+                task_status(container_task_id(c), c->info->task->agent_id->value, state, message);
 
         u->framework_id = framework_id(c->info->framework->id->value);
         u->status = s;
@@ -106,7 +112,8 @@ static Mete__V1__TaskResourceLimitation *memory_limitation(const struct agent_co
         return l;
 }
 
-Mete__Agent__StatusUpdate *status_message_terminal(const struct agent_container *c, const struct task_outcome *o)
+Mete__Agent__StatusUpdate *status_message_terminal(
+        const struct agent_container *c, const struct task_outcome *o)
 {
         Mete__Agent__StatusUpdate *u = status_message_new(c, o->state, o->message);
 
@@ -118,16 +125,20 @@ Mete__Agent__StatusUpdate *status_message_terminal(const struct agent_container 
         u->exit_code = o->exit_code;
         u->usage = usage_to_message(c);
         u->has_finished = true;
-        u->finished = c->record.finished_wall_ns ? seconds(c->record.finished_wall_ns) : wall_seconds(wall_now());
+        u->finished =
+                c->record.finished_wall_ns ? seconds(c->record.finished_wall_ns) : wall_seconds(wall_now());
         return u;
 }
 
-Mete__Agent__StatusUpdate *status_message_unknown(const char *agent_id, const char *framework, const char *task_id)
+Mete__Agent__StatusUpdate *status_message_unknown(
+        const char *agent_id, const char *framework, const char *task_id)
 {
-        Mete__Agent__StatusUpdate *u = NEW_MESSAGE(Mete__Agent__StatusUpdate, mete__agent__status_update__init);
+        Mete__Agent__StatusUpdate *u =
+                NEW_MESSAGE(Mete__Agent__StatusUpdate, mete__agent__status_update__init);
 
         u->framework_id = framework_id(framework);
-        u->status = task_status(task_id, agent_id, METE__V1__TASK_STATE__TASK_LOST, "this agent knows no such task");
+        u->status = task_status(
+                task_id, agent_id, METE__V1__TASK_STATE__TASK_LOST, "this agent knows no such task");
         u->status->has_reason = true;
         u->status->reason = METE__V1__TASK_STATUS__REASON__REASON_TASK_UNKNOWN;
         return u;

@@ -3,10 +3,13 @@
 
 #include "agent/container.h"
 
-Mete__Agent__StatusUpdate *status_message_new(const struct agent_container *c, Mete__V1__TaskState state, const char *message);
-Mete__Agent__StatusUpdate *status_message_terminal(const struct agent_container *c, const struct task_outcome *o);
+Mete__Agent__StatusUpdate *status_message_new(
+        const struct agent_container *c, Mete__V1__TaskState state, const char *message);
+Mete__Agent__StatusUpdate *status_message_terminal(
+        const struct agent_container *c, const struct task_outcome *o);
 /* Of a task that this agent does not know. */
-Mete__Agent__StatusUpdate *status_message_unknown(const char *agent_id, const char *framework_id, const char *task_id);
+Mete__Agent__StatusUpdate *status_message_unknown(
+        const char *agent_id, const char *framework_id, const char *task_id);
 /* Borrows from c: free only the struct and its usage, by status_message_report_free. */
 Mete__Agent__TaskReport *status_message_report(const struct agent_container *c);
 void status_message_report_free(Mete__Agent__TaskReport *r);

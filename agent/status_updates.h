@@ -16,11 +16,11 @@
 struct status_stream {
         Mete__Agent__StatusUpdate **pending; /* owned, oldest first */
         size_t count;
-        Mete__V1__TaskState latest;          /* of the newest ever pushed */
+        Mete__V1__TaskState latest; /* of the newest ever pushed */
         bool has_latest, terminal_acknowledged;
-        bool in_flight;                      /* pending[0] was sent on this connection */
+        bool in_flight; /* pending[0] was sent on this connection */
         uint64_t retry_ns;
-        struct mono_time retry_at;           /* valid while in flight */
+        struct mono_time retry_at; /* valid while in flight */
 };
 
 bool task_state_is_terminal(Mete__V1__TaskState s);

@@ -47,8 +47,8 @@ static const char *allocation_role(const Mete__V1__TaskInfo *t)
         return NULL;
 }
 
-static void put_ours(struct environment *v, const Mete__Agent__Command__Launch *launch, const struct task_place *place,
-        const struct user_ids *user)
+static void put_ours(struct environment *v, const Mete__Agent__Command__Launch *launch,
+        const struct task_place *place, const struct user_ids *user)
 {
         const char *role = allocation_role(launch->task);
 
@@ -71,28 +71,31 @@ static void put_ours(struct environment *v, const Mete__Agent__Command__Launch *
 static int put_theirs(struct environment *v, const Mete__V1__Environment *theirs, struct error *e)
 {
         if (theirs->n_variables > TASK_ENVIRONMENT_MAX)
-                return error_set(e, -E2BIG, "task.command.environment: %zu variables are too many: at most %d",
+                return error_set(e, -E2BIG,
+                        "task.command.environment: %zu variables are too many: at most %d",
                         theirs->n_variables, TASK_ENVIRONMENT_MAX);
         for (size_t i = 0; i < theirs->n_variables; i++) {
                 const Mete__V1__Environment__Variable *x = theirs->variables[i];
 
                 if (str_empty(x->name) || strchr(x->name, '='))
                         return error_set(e, -EINVAL,
-                                "task.command.environment.variables[%zu].name: \"%.80s\" must not be empty or contain '='", i,
-                                x->name);
+                                "task.command.environment.variables[%zu].name: \"%.80s\" must not be empty "
+                                "or contain '='",
+                                i, x->name);
                 if (x->secret || (x->has_type && x->type != METE__V1__ENVIRONMENT__VARIABLE__TYPE__VALUE))
                         return error_set(e, -ENOTSUP,
-                                "task.command.environment.variables[%zu].type: only VALUE is supported here", i);
+                                "task.command.environment.variables[%zu].type: only VALUE is supported here",
+                                i);
                 put(v, x->name, x->value);
         }
         if (v->bytes > TASK_ENVIRONMENT_BYTES_MAX)
-                return error_set(e, -E2BIG, "task.command.environment: %zu bytes are too many: at most %u", v->bytes,
-                        TASK_ENVIRONMENT_BYTES_MAX);
+                return error_set(e, -E2BIG, "task.command.environment: %zu bytes are too many: at most %u",
+                        v->bytes, TASK_ENVIRONMENT_BYTES_MAX);
         return 0;
 }
 
-int task_environment_build(const Mete__Agent__Command__Launch *launch, const struct task_place *place, const struct user_ids *user,
-        char ***ret, struct error *e)
+int task_environment_build(const Mete__Agent__Command__Launch *launch, const struct task_place *place,
+        const struct user_ids *user, char ***ret, struct error *e)
 {
         CLEANUP(environment_done) struct environment v = {0};
 

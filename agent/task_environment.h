@@ -7,5 +7,5 @@
 #define TASK_ENVIRONMENT_BYTES_MAX (1u << 20)
 
 /* NULL-terminated NAME=value list, each name once. -EINVAL, -E2BIG with a sentence naming the variable. */
-int task_environment_build(const Mete__Agent__Command__Launch *launch, const struct task_place *place, const struct user_ids *user,
-        char ***ret, struct error *e) WARN_UNUSED;
+int task_environment_build(const Mete__Agent__Command__Launch *launch, const struct task_place *place,
+        const struct user_ids *user, char ***ret, struct error *e) WARN_UNUSED;

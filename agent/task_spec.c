@@ -43,7 +43,8 @@ static int refuse_unsupported(const Mete__V1__TaskInfo *t, struct error *e)
         if (!t->command)
                 return error_set(e, -EINVAL, "task.command: is missing");
         if (t->command->n_uris > 0)
-                return refuse(e, "task.command.uris", "this agent fetches nothing: put the files into a root file system");
+                return refuse(e, "task.command.uris",
+                        "this agent fetches nothing: put the files into a root file system");
         if (t->health_check)
                 return refuse(e, "task.health_check", "this agent runs no health checks");
         if (t->check)
@@ -57,15 +58,18 @@ static int refuse_unsupported(const Mete__V1__TaskInfo *t, struct error *e)
         if (c->n_volumes > 0)
                 return refuse(e, "task.container.volumes", "this agent mounts no volumes");
         if (c->mesos && c->mesos->image)
-                return refuse(e, "task.container.mesos.image", "this agent unpacks no images: give isolation.rootfs");
+                return refuse(e, "task.container.mesos.image",
+                        "this agent unpacks no images: give isolation.rootfs");
         if (c->n_network_infos > 0)
-                return refuse(e, "task.container.network_infos", "this agent attaches no networks: give isolation.network");
+                return refuse(e, "task.container.network_infos",
+                        "this agent attaches no networks: give isolation.network");
         if (c->tty_info)
                 return refuse(e, "task.container.tty_info", "this agent gives no terminals");
         if (c->linux_info && c->linux_info->share_pid_namespace)
                 return refuse(e, "task.container.linux_info.share_pid_namespace", "every task has its own");
         if (c->linux_info && c->linux_info->seccomp && c->linux_info->seccomp->profile_name)
-                return refuse(e, "task.container.linux_info.seccomp.profile_name", "give isolation.seccomp_profile");
+                return refuse(e, "task.container.linux_info.seccomp.profile_name",
+                        "give isolation.seccomp_profile");
         return 0;
 }
 
@@ -84,8 +88,9 @@ static int sum_scalar(const Mete__V1__TaskInfo *t, const char *name, uint64_t *r
                 if (r->type != METE__V1__VALUE__TYPE__SCALAR || !r->scalar)
                         return error_set(e, -EINVAL, "task.resources[%zu]: \"%s\" must be a scalar", i, name);
                 if (milli_from_double(r->scalar->value, &milli) < 0)
-                        return error_set(e, -EINVAL, "task.resources[%zu]: %s %g is out of range: give a positive number", i,
-                                name, r->scalar->value);
+                        return error_set(e, -EINVAL,
+                                "task.resources[%zu]: %s %g is out of range: give a positive number", i, name,
+                                r->scalar->value);
                 total += milli; /* each is below 2^43 and a message holds less than 2^20 of them */
         }
         *ret = total;
@@ -104,7 +109,8 @@ static int find_limit(const Mete__V1__TaskInfo *t, const char *name, uint64_t *r
                         continue;
                 }
                 if (milli_from_double(v, ret) < 0)
-                        return error_set(e, -EINVAL, "task.limits.%s: %g is out of range: give a positive number or Infinity",
+                        return error_set(e, -EINVAL,
+                                "task.limits.%s: %g is out of range: give a positive number or Infinity",
                                 name, v);
         }
         return 0;
@@ -118,7 +124,8 @@ static uint64_t bytes_from_milli_mib(uint64_t milli)
         return milli / 1000 * BYTES_PER_MIB + (milli % 1000) * BYTES_PER_MIB / 1000;
 }
 
-static int fill_cpus(const Mete__V1__TaskInfo *t, uint64_t capacity, struct container_spec *s, struct error *e)
+static int fill_cpus(
+        const Mete__V1__TaskInfo *t, uint64_t capacity, struct container_spec *s, struct error *e)
 {
         int r = sum_scalar(t, "cpus", &s->milli_cpus, e);
         if (r < 0)
@@ -138,7 +145,8 @@ static int fill_cpus(const Mete__V1__TaskInfo *t, uint64_t capacity, struct cont
         return 0;
 }
 
-static int fill_memory(const Mete__V1__TaskInfo *t, uint64_t capacity, struct container_spec *s, struct error *e)
+static int fill_memory(
+        const Mete__V1__TaskInfo *t, uint64_t capacity, struct container_spec *s, struct error *e)
 {
         uint64_t request, limit;
 
@@ -152,13 +160,16 @@ static int fill_memory(const Mete__V1__TaskInfo *t, uint64_t capacity, struct co
         s->memory_bytes = bytes_from_milli_mib(request);
         s->memory_limit_bytes = bytes_from_milli_mib(limit);
         if (s->memory_bytes > capacity)
-                return error_set(e, -EINVAL, "task.resources: mem %" PRIu64 " bytes is more than the %" PRIu64 " of this agent",
+                return error_set(e, -EINVAL,
+                        "task.resources: mem %" PRIu64 " bytes is more than the %" PRIu64 " of this agent",
                         s->memory_bytes, capacity);
         if (s->memory_limit_bytes < s->memory_bytes)
-                return error_set(e, -EINVAL, "task.limits.mem: %" PRIu64 " bytes is less than the %" PRIu64 " requested",
+                return error_set(e, -EINVAL,
+                        "task.limits.mem: %" PRIu64 " bytes is less than the %" PRIu64 " requested",
                         s->memory_limit_bytes, s->memory_bytes);
         if (s->memory_limit_bytes < TASK_MEMORY_MIN_BYTES)
-                return error_set(e, -EINVAL, "task.resources: mem %" PRIu64 " bytes is too little: nothing starts below 4 MiB",
+                return error_set(e, -EINVAL,
+                        "task.resources: mem %" PRIu64 " bytes is too little: nothing starts below 4 MiB",
                         s->memory_bytes);
         return 0;
 }
@@ -180,11 +191,13 @@ static int fill_command(const Mete__V1__CommandInfo *c, struct container_spec *s
                 return 0;
         }
         if (c->n_arguments > ARGUMENTS_MAX)
-                return error_set(e, -E2BIG, "task.command.arguments: %zu are too many: at most %d", c->n_arguments, ARGUMENTS_MAX);
+                return error_set(e, -E2BIG, "task.command.arguments: %zu are too many: at most %d",
+                        c->n_arguments, ARGUMENTS_MAX);
         for (size_t i = 0; i < c->n_arguments; i++)
                 bytes += strlen(c->arguments[i]) + 1;
         if (bytes > ARGUMENTS_BYTES_MAX)
-                return error_set(e, -E2BIG, "task.command.arguments: %zu bytes are too many: at most %u", bytes, ARGUMENTS_BYTES_MAX);
+                return error_set(e, -E2BIG, "task.command.arguments: %zu bytes are too many: at most %u",
+                        bytes, ARGUMENTS_BYTES_MAX);
         /* value is the program, arguments the whole argv; without any, the program's name is argv[0]. */
         size_t count = MAX(c->n_arguments, (size_t)1);
         s->argv = xcalloc(count + 1, sizeof(char *));
@@ -233,8 +246,9 @@ static void fill_container_info(const Mete__V1__ContainerInfo *c, struct contain
 
                 for (size_t k = 0; k < ELEMENTSOF(names); k++)
                         if (names[k].type == l->type)
-                                s->rlimits[s->rlimit_count++] = (struct container_rlimit){xstrdup(names[k].name),
-                                        l->has_soft ? l->soft : UNLIMITED, l->has_hard ? l->hard : UNLIMITED};
+                                s->rlimits[s->rlimit_count++] = (struct container_rlimit){
+                                        xstrdup(names[k].name), l->has_soft ? l->soft : UNLIMITED,
+                                        l->has_hard ? l->hard : UNLIMITED};
         }
 }
 
@@ -273,8 +287,8 @@ static int check_hostname(const char *name, const char *field, struct error *e)
                 good = isalnum((unsigned char)name[i]) || name[i] == '-' || name[i] == '.';
         if (!good)
                 return error_set(e, -EINVAL,
-                        "%s: \"%.80s\" is no host name: give 1 to %d letters, digits, dots and dashes", field, name,
-                        HOSTNAME_LENGTH_MAX);
+                        "%s: \"%.80s\" is no host name: give 1 to %d letters, digits, dots and dashes", field,
+                        name, HOSTNAME_LENGTH_MAX);
         return 0;
 }
 
@@ -296,11 +310,13 @@ static int fill_rlimits(const Mete__Api__Isolation *i, struct container_spec *s,
         s->rlimits = xrealloc(s->rlimits, (s->rlimit_count + i->n_rlimits) * sizeof(*s->rlimits));
         for (size_t k = 0; k < i->n_rlimits; k++) {
                 const Mete__Api__Rlimit *l = i->rlimits[k];
-                struct container_rlimit x = {.soft = l->has_soft ? l->soft : UNLIMITED, .hard = l->has_hard ? l->hard : UNLIMITED};
+                struct container_rlimit x = {
+                        .soft = l->has_soft ? l->soft : UNLIMITED, .hard = l->has_hard ? l->hard : UNLIMITED};
 
                 if (x.soft > x.hard)
-                        return error_set(e, -EINVAL, "isolation.rlimits[%zu]: soft %" PRIu64 " is above hard %" PRIu64, k,
-                                x.soft, x.hard);
+                        return error_set(e, -EINVAL,
+                                "isolation.rlimits[%zu]: soft %" PRIu64 " is above hard %" PRIu64, k, x.soft,
+                                x.hard);
                 x.type = xstrdup(l->type);
                 s->rlimits[s->rlimit_count++] = x;
         }
@@ -326,7 +342,8 @@ static int fill_isolation(const Mete__Api__Isolation *i, struct container_spec *
         if (i->has_pids_limit)
                 s->pids_limit = i->pids_limit;
         if (s->pids_limit < 1 || s->pids_limit > TASK_PIDS_LIMIT_MAX)
-                return error_set(e, -EINVAL, "isolation.pids_limit: %" PRIu64 " is out of range: give 1 to %d", s->pids_limit,
+                return error_set(e, -EINVAL,
+                        "isolation.pids_limit: %" PRIu64 " is out of range: give 1 to %d", s->pids_limit,
                         TASK_PIDS_LIMIT_MAX);
         if (!str_empty(i->hostname)) {
                 free(s->hostname);
@@ -368,12 +385,14 @@ static int resolve_home(const struct container_spec *s, struct user_ids *ret, st
         _cleanup_fd_ int root = open(s->rootfs ? s->rootfs : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
         if (root < 0)
-                return error_set_errno(e, -errno, "isolation.rootfs: cannot open the directory \"%s\"", s->rootfs);
+                return error_set_errno(
+                        e, -errno, "isolation.rootfs: cannot open the directory \"%s\"", s->rootfs);
         int r = users_resolve(root, s->user ? s->user : "nobody", ret, e);
         return r < 0 ? error_prefix(e, "isolation.user") : 0;
 }
 
-static int fill(const Mete__Agent__Command__Launch *launch, const struct task_place *place, struct container_spec *s, struct error *e)
+static int fill(const Mete__Agent__Command__Launch *launch, const struct task_place *place,
+        struct container_spec *s, struct error *e)
 {
         const Mete__V1__TaskInfo *t = launch->task;
         struct user_ids user;
@@ -413,7 +432,8 @@ static int fill(const Mete__Agent__Command__Launch *launch, const struct task_pl
         return task_environment_build(launch, place, &user, &s->environment, e);
 }
 
-int task_spec_build(const Mete__Agent__Command__Launch *launch, const struct task_place *place, struct container_spec *ret, struct error *e)
+int task_spec_build(const Mete__Agent__Command__Launch *launch, const struct task_place *place,
+        struct container_spec *ret, struct error *e)
 {
         struct container_spec s = {0};
 

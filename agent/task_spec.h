@@ -19,7 +19,7 @@ struct task_place {
 };
 
 #define TASK_PIDS_LIMIT_DEFAULT 1024
-#define TASK_PIDS_LIMIT_MAX 4194304 /* PID_MAX_LIMIT of 64-bit kernels */
+#define TASK_PIDS_LIMIT_MAX 4194304               /* PID_MAX_LIMIT of 64-bit kernels */
 #define TASK_MEMORY_MIN_BYTES (UINT64_C(4) << 20) /* below it an exec does not get through */
 #define TASK_MILLI_CPUS_MIN 1
 
@@ -28,4 +28,5 @@ struct task_place {
  */
 int task_spec_check_ids(const Mete__Agent__Command__Launch *launch, struct error *e) WARN_UNUSED;
 /* -EINVAL, -ENOTSUP, -ENOENT with a sentence that names the field and what would be accepted. The caller frees with container_spec_done. */
-int task_spec_build(const Mete__Agent__Command__Launch *launch, const struct task_place *place, struct container_spec *ret, struct error *e) WARN_UNUSED;
+int task_spec_build(const Mete__Agent__Command__Launch *launch, const struct task_place *place,
+        struct container_spec *ret, struct error *e) WARN_UNUSED;

@@ -63,10 +63,10 @@ static double seconds(uint64_t ns)
         return (double)ns / (double)NSEC_PER_SEC;
 }
 
-#define SET(m, field, v)                                                                                                       \
-        do {                                                                                                                   \
-                (m)->has_##field = true;                                                                                       \
-                (m)->field = (v);                                                                                              \
+#define SET(m, field, v)                                                                                     \
+        do {                                                                                                 \
+                (m)->has_##field = true;                                                                     \
+                (m)->field = (v);                                                                            \
         } while (0)
 
 static void fill_cpu(const struct usage_track *t, Mete__Api__TaskUsage *m)
@@ -86,7 +86,8 @@ static void fill_cpu(const struct usage_track *t, Mete__Api__TaskUsage *m)
         if (u->from_probes) {
                 SET(m, runqueue_wait_seconds, seconds(u->runqueue_wait_ns));
                 SET(m, runqueue_wait_p99_seconds,
-                        seconds(usage_histogram_bound_ns(u->runqueue_hist, ELEMENTSOF(u->runqueue_hist), 990)));
+                        seconds(usage_histogram_bound_ns(
+                                u->runqueue_hist, ELEMENTSOF(u->runqueue_hist), 990)));
                 SET(m, preemptions, u->preemptions);
         }
 }
@@ -141,9 +142,9 @@ static void send_usage(struct agent *a)
         struct agent_container *c, *tmp;
 
         u.rows = xcalloc(HASH_COUNT(a->containers) + 1, sizeof(*u.rows));
-        HASH_ITER(hh, a->containers, c, tmp)
-        if (c->state != CONTAINER_STATE_ENDED && c->usage.valid)
-                u.rows[u.n_rows++] = row_new(c);
+        HASH_ITER (hh, a->containers, c, tmp)
+                if (c->state != CONTAINER_STATE_ENDED && c->usage.valid)
+                        u.rows[u.n_rows++] = row_new(c);
         if (u.n_rows > 0)
                 master_link_usage(a->link, &u);
         for (size_t i = 0; i < u.n_rows; i++) {
@@ -160,13 +161,13 @@ static void on_tick(struct loop_timer *t, void *userdata)
         struct agent_container *c, *tmp;
         struct mono_time now = mono_now();
 
-        HASH_ITER(hh, a->containers, c, tmp)
-        {
+        HASH_ITER (hh, a->containers, c, tmp) {
                 if (c->isolated)
                         usage_read(c);
                 container_flush_updates(c); /* updates whose retry is due */
         }
-        if (!master_link_ready(a->link) || mono_elapsed_ns(s->sent_at, now) + SAMPLE_PERIOD_NS / 2 < s->interval_ns)
+        if (!master_link_ready(a->link) ||
+                mono_elapsed_ns(s->sent_at, now) + SAMPLE_PERIOD_NS / 2 < s->interval_ns)
                 return;
         s->sent_at = now;
         send_usage(a);

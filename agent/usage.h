@@ -17,8 +17,8 @@ struct usage_track {
         struct container_usage latest;
         struct mono_time read_at;
         struct wall_time read_at_wall;
-        double cpu_cores;             /* over the last interval between two samples */
-        uint64_t memory_peak_seen;    /* of our samples: for kernels without a peak file */
+        double cpu_cores;          /* over the last interval between two samples */
+        uint64_t memory_peak_seen; /* of our samples: for kernels without a peak file */
 };
 
 struct usage_sampler *usage_sampler_new(struct agent *a);

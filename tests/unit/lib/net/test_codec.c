@@ -485,6 +485,11 @@ static void amplification(void **state)
                 body[i + 1] = 0;
         }
         refuse(CODEC_PROTOBUF, &mete__v1__scheduler__call__accept__descriptor, body, n, "too many fields");
+        /* Fewer fields, but each of them costs a struct. */
+        size_t cheap = 900000;
+        assert_true(cheap < (1 << 20) && cheap * (48 + sizeof(Mete__V1__Offer__Operation)) > 128 << 20);
+        refuse(CODEC_PROTOBUF, &mete__v1__scheduler__call__accept__descriptor, body, 2 * cheap,
+                "too many fields");
         memcpy(body, "{\"x\":[", 6);
         for (size_t i = 6; i + 3 <= n; i += 3)
                 memcpy(body + i, "{},", 3);

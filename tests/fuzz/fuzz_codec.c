@@ -51,7 +51,8 @@ static void check(const ProtobufCMessage *m)
         must_encode(CODEC_JSON, copy, &again);
         if (json.len != again.len || memcmp(json.data, again.data, json.len))
                 abort();
-        (void)message_validate_ids(copy, NULL);
+        if (message_validate_ids(copy, NULL) > 0)
+                abort();
         message_free(copy);
         ProtobufCMessage *from_json = NULL;
         if (message_decode(CODEC_JSON, d, json.data, json.len, &from_json, NULL) < 0)

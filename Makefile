@@ -157,6 +157,7 @@ $(ARCHIVES:%=$B/lib%.a):
 $B/obj/isolators/seccomp_default.o: isolators/seccomp_default.json
 # bpf/embed.c carries the programs as bytes (.incbin).
 $B/obj/bpf/embed.o: $(BPF_OBJECTS)
+$B/obj/bpf/embed.o: CPPFLAGS_ALL += -DBPF_GEN_DIR='"$(GEN)/bpf"'
 $B/obj/agent/shim/%.o $B/obj/isolators/%.o $B/obj/lib/base/%.o $B/obj/lib/linux/%.o: CFLAGS_ALL += -ffunction-sections -fdata-sections
 
 # ---- tests ----------------------------------------------------------------------------------------------

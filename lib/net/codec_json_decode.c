@@ -287,8 +287,7 @@ static int map_add(ProtobufCMessage *m, const ProtobufCFieldDescriptor *f, json_
 {
         const ProtobufCMessageDescriptor *d = f->descriptor;
         union value value = {};
-        /* The entry is a level of its own, as it is on the wire. */
-        int r = decode_value(&d->fields[1], v, path, depth + 1, &value, e);
+        int r = decode_value(&d->fields[1], v, path, depth, &value, e);
         if (r)
                 return r < 0 ? r : 0;
         ProtobufCMessage *entry = xcalloc(1, d->sizeof_message);

@@ -1,7 +1,13 @@
 /*
- * One codec for both encodings of the APIs, by reflection over protobuf-c descriptors. JSON rules are those
- * of Mesos v1 (not proto3 JSON): docs/API.md lists them. Input is untrusted: sizes, nesting (protobuf and
- * JSON, 64 levels) and required fields are checked.
+ * One codec for both encodings of the APIs, by reflection over protobuf-c descriptors. Thread-safe; keeps no state but the layout of
+ * message types. Input is untrusted: nesting (64 levels), memory (128 MiB estimated before it is allocated), text (UTF-8, no NUL), numbers
+ * (no overflow) and required fields are checked; the caller bounds the size of the body.
+ *
+ * JSON follows Mesos v1, not proto3. Written: one line, names as in the .proto, declaration order, all integers as numbers, doubles in the
+ * shortest form with a fraction ("2.0"), infinities quoted, bytes in padded base64, maps as objects sorted by key, empty repeated fields
+ * left out, unset fields with a default of their own written unless deprecated. Read, besides: null is unset, unknown members are skipped,
+ * numbers and booleans may be quoted (integers from 2^63 on must be), one value may stand for a repeated field, an unknown enum name
+ * or number leaves an optional field unset and is dropped from a repeated one.
  */
 #pragma once
 
@@ -18,7 +24,7 @@ enum codec codec_from_content_type(const char *s); /* byte-wise equality; else C
  * when neither. */
 enum codec codec_from_accept(const char *s);
 
-/* The caller frees with message_free(). The sentence names the field by its JSON path
+/* -EINVAL, -E2BIG, -ENOMEM. The caller frees with message_free(); *ret is untouched on failure. The sentence names the field by its JSON path
  * ("accept.operations[0].type"). */
 int message_decode(enum codec c, const ProtobufCMessageDescriptor *d, const void *data, size_t len,
         ProtobufCMessage **ret, struct error *e) WARN_UNUSED;

@@ -16,7 +16,8 @@ int mount_mkfile_in_root(int root_fd, const char *path, int *ret_fd, struct erro
 
 /* A detached mount of a new file system instance: options is "k=v,k2" or NULL; attr are MOUNT_ATTR_*.
  * A value holds no comma and at most 255 bytes (kernel limit): name long or foreign paths by "/proc/self/fd/N". */
-int mount_new(const char *fstype, const char *source, const char *options, unsigned attr, int *ret_fd, struct error *e) WARN_UNUSED;
+int mount_new(const char *fstype, const char *source, const char *options, unsigned attr, int *ret_fd,
+        struct error *e) WARN_UNUSED;
 /* A detached clone (bind) of what source_fd refers to; recursive clones submounts too. attr_set are MOUNT_ATTR_* applied (recursively).
  * The clone is private: nothing propagates out of it or into it. */
 int mount_clone(int source_fd, bool recursive, uint64_t attr_set, int *ret_fd, struct error *e) WARN_UNUSED;

@@ -26,5 +26,5 @@ const char *signal_name(int signo); /* "SIGTERM", or "SIG 42" style static text 
 int signal_from_string(const char *s);
 
 /* Machine facts for the agent's registration. */
-int machine_cpu_count(void);                     /* online CPUs that we may run on */
+int machine_cpu_count(void);                         /* online CPUs that we may run on */
 int machine_memory_bytes(uint64_t *ret) WARN_UNUSED; /* MemTotal */

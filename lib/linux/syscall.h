@@ -23,7 +23,8 @@ int sys_move_mount(int from_fd, const char *from, int to_fd, const char *to, uns
 int sys_fsopen(const char *fsname, unsigned flags);
 int sys_fsconfig(int fd, unsigned cmd, const char *key, const void *value, int aux);
 int sys_fsmount(int fd, unsigned flags, unsigned attr_flags);
-int sys_mount_setattr(int dirfd, const char *path, unsigned flags, uint64_t attr_set, uint64_t attr_clr, uint64_t propagation);
+int sys_mount_setattr(int dirfd, const char *path, unsigned flags, uint64_t attr_set, uint64_t attr_clr,
+        uint64_t propagation);
 int sys_close_range(unsigned first, unsigned last, unsigned flags);
 int sys_execveat(int fd, const char *path, char *const argv[], char *const envp[], int flags);
 int sys_pivot_root(const char *new_root, const char *put_old);

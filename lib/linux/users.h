@@ -12,8 +12,8 @@ struct user_ids {
         gid_t gid;
         gid_t groups[USER_GROUPS_MAX]; /* supplementary, from group */
         size_t group_count;
-        char home[256];                /* "/" where there is none */
-        char name[64];                 /* "" where there is none */
+        char home[256]; /* "/" where there is none */
+        char name[64];  /* "" where there is none */
 };
 /*
  * root_fd is a directory fd of the root file system ("/" of it). -ENOENT with a sentence naming the user or group that does not exist
@@ -22,7 +22,7 @@ struct user_ids {
  */
 int users_resolve(int root_fd, const char *spec, struct user_ids *ret, struct error *e) WARN_UNUSED;
 /* The same for text that the caller holds; need not be NUL-terminated. Malformed and over-long lines are skipped. */
-int users_resolve_text(const char *passwd, size_t passwd_len, const char *group, size_t group_len, const char *spec, struct user_ids *ret,
-        struct error *e) WARN_UNUSED;
+int users_resolve_text(const char *passwd, size_t passwd_len, const char *group, size_t group_len,
+        const char *spec, struct user_ids *ret, struct error *e) WARN_UNUSED;
 /* The name of a uid on the host, or NULL; the caller frees. */
 char *users_host_name(uid_t uid);

@@ -287,7 +287,8 @@ static int map_add(ProtobufCMessage *m, const ProtobufCFieldDescriptor *f, json_
 {
         const ProtobufCMessageDescriptor *d = f->descriptor;
         union value value = {};
-        int r = decode_value(&d->fields[1], v, path, depth, &value, e);
+        /* The entry is a level of its own, as it is on the wire. */
+        int r = decode_value(&d->fields[1], v, path, depth + 1, &value, e);
         if (r)
                 return r < 0 ? r : 0;
         ProtobufCMessage *entry = xcalloc(1, d->sizeof_message);

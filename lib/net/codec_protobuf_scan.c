@@ -9,16 +9,19 @@
 
 #include <string.h>
 
+enum { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_LENGTH = 2, WIRE_32 = 5 };
+
 struct frame {
         const ProtobufCMessageDescriptor *d;
-        const uint8_t *end;
-        struct codec_path path; /* of this message; the root's is unused */
+        const ProtobufCFieldDescriptor *field; /* that it is the value of; NULL for the root */
+        const uint8_t *tag, *start, *end;      /* tag: where that field began in the message around */
+        struct codec_path path;                /* of this message; the root's is unused */
         uint64_t seen[CODEC_MESSAGE_FIELDS_MAX / 64];
         bool map_entry;
 };
 
 struct scan {
-        const uint8_t *p;
+        const uint8_t *p, *tag; /* tag: where the current field began */
         struct frame frames[CODEC_DEPTH_MAX];
         size_t depth; /* frames in use */
         uint64_t memory;
@@ -26,8 +29,6 @@ struct scan {
         bool unknown_enum;
         struct error *e;
 };
-
-enum { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_LENGTH = 2, WIRE_32 = 5 };
 
 static struct frame *top(struct scan *s)
 {
@@ -37,13 +38,6 @@ static struct frame *top(struct scan *s)
 static const struct codec_path *top_path(struct scan *s)
 {
         return s->depth > 1 ? &top(s)->path : NULL;
-}
-
-/* The field's index among repeated ones is not counted while scanning; -1 shows none. */
-static int fail(struct scan *s, const ProtobufCFieldDescriptor *f, int code, const char *text)
-{
-        struct codec_path path = {.up = top_path(s), .name = f ? f->name : NULL, .index = -1};
-        return codec_fail(s->e, f ? &path : top_path(s), code, "%s", text);
 }
 
 static bool read_varint(const uint8_t **p, const uint8_t *end, uint64_t *ret)
@@ -60,6 +54,45 @@ static bool read_varint(const uint8_t **p, const uint8_t *end, uint64_t *ret)
                 }
         }
         return false;
+}
+
+/* How many fields with this number stand before `stop`. Everything up to there was found to be well-formed. */
+static ssize_t count_before(const uint8_t *p, const uint8_t *stop, uint32_t id)
+{
+        ssize_t n = 0;
+        while (p < stop) {
+                uint64_t tag = 0, v = 0;
+                (void)read_varint(&p, stop, &tag);
+                n += tag >> 3 == id;
+                if ((tag & 7) == WIRE_64 || (tag & 7) == WIRE_32) {
+                        p += (tag & 7) == WIRE_64 ? 8 : 4;
+                        continue;
+                }
+                (void)read_varint(&p, stop, &v);
+                if ((tag & 7) == WIRE_LENGTH)
+                        p += v;
+        }
+        return n;
+}
+
+static ssize_t index_of(const struct frame *around, const ProtobufCFieldDescriptor *f, const uint8_t *tag)
+{
+        return f->label == PROTOBUF_C_LABEL_REPEATED ? count_before(around->start, tag, f->id) : -1;
+}
+
+/* Indexes are counted only here: a body without mistakes does not pay for them. */
+static int fail_at(
+        struct scan *s, const ProtobufCFieldDescriptor *f, ssize_t index, int code, const char *text)
+{
+        for (size_t i = 1; s->e && i < s->depth; i++)
+                s->frames[i].path.index = index_of(&s->frames[i - 1], s->frames[i].field, s->frames[i].tag);
+        struct codec_path path = {.up = top_path(s), .name = f ? f->name : NULL, .index = index};
+        return codec_fail(s->e, f ? &path : top_path(s), code, "%s", text);
+}
+
+static int fail(struct scan *s, const ProtobufCFieldDescriptor *f, int code, const char *text)
+{
+        return fail_at(s, f, f && s->e ? index_of(top(s), f, s->tag) : -1, code, text);
 }
 
 static unsigned wire_type(ProtobufCType type)
@@ -115,15 +148,21 @@ static int scan_packed(
 static int enter(struct scan *s, const ProtobufCFieldDescriptor *f, bool map, const uint8_t *end)
 {
         const ProtobufCMessageDescriptor *d = f->descriptor;
+        static_assert(CODEC_DEPTH_MAX == 64, "the sentence says so");
         if (s->depth == CODEC_DEPTH_MAX)
                 return codec_fail(
                         s->e, top_path(s), -EINVAL, "nested deeper than %d levels", CODEC_DEPTH_MAX);
         s->memory += d->sizeof_message;
         struct frame *next = &s->frames[s->depth];
-        *next = (struct frame){.d = d,
+        *next = (struct frame){
+                .d = d,
+                .field = f,
+                .tag = s->tag,
+                .start = s->p,
                 .end = end,
                 .path = {.up = top_path(s), .name = f->name, .index = -1},
-                .map_entry = map};
+                .map_entry = map,
+        };
         s->depth++;
         return 0;
 }
@@ -137,7 +176,7 @@ static int leave(struct scan *s)
                 const ProtobufCFieldDescriptor *f = &m->d->fields[i];
                 if ((f->label == PROTOBUF_C_LABEL_REQUIRED || m->map_entry) &&
                         !(m->seen[i / 64] >> (i % 64) & 1))
-                        return fail(s, f, -EINVAL, "required but missing");
+                        return fail_at(s, f, -1, -EINVAL, "required but missing");
         }
         s->depth--;
         return 0;
@@ -208,6 +247,7 @@ static int scan_field(struct scan *s)
 {
         uint64_t tag;
         struct frame *m = top(s);
+        s->tag = s->p;
         if (!read_varint(&s->p, m->end, &tag) || tag >> 3 == 0 || tag >> 3 > (1 << 29) - 1)
                 return fail(s, NULL, -EINVAL, "malformed protobuf: bad field number");
         unsigned wire = tag & 7;
@@ -235,6 +275,7 @@ int codec_protobuf_scan(const ProtobufCMessageDescriptor *d, const uint8_t *data
 {
         struct scan s = {.p = data, .depth = 1, .memory = d->sizeof_message, .e = e};
         s.frames[0].d = d;
+        s.frames[0].start = data;
         s.frames[0].end = data + len;
         while (s.depth) {
                 int r = s.p == top(&s)->end ? leave(&s) : scan_field(&s);

@@ -296,7 +296,7 @@ static void maps(void **state)
         refuse_bytes(&mete__v1__scheduler__offer_constraints__descriptor,
                 "\x0a\x03\x0a\x01"
                 "a",
-                "role_constraints.value: required but missing");
+                "role_constraints[0].value: required but missing");
 }
 
 static void one_of(void **state)
@@ -454,6 +454,17 @@ static void protobuf_malformed(void **state)
                 "state: unknown value of a required field");
 }
 
+/* accept { offer_ids {"o"}, operations {}, operations { type: LAUNCH, launch { task_infos {...}}}} */
+static void protobuf_paths(void **state)
+{
+        refuse_bytes(CALL, "\x22\x10\x0a\x03\x0a\x01o\x12\x00\x12\x07\x08\x01\x12\x03\x0a\x01\x0a",
+                "accept.operations[1].launch.task_infos[0].name: truncated");
+        refuse_bytes(CALL, "\x22\x12\x0a\x03\x0a\x01o\x12\x00\x12\x09\x08\x01\x12\x05\x0a\x03\x0a\x01n",
+                "accept.operations[1].launch.task_infos[0].task_id: required but missing");
+        refuse_bytes(&mete__v1__scheduler__call__revive__descriptor, "\x0a\x01z\x0a\x01\xff",
+                "roles[1]: text is not valid UTF-8");
+}
+
 static void protobuf_unknown(void **state)
 {
         static const char call[] = "\x10\x63\xf8\x07\x01"; /* type: 99; field 127 */
@@ -485,6 +496,20 @@ static void amplification(void **state)
                 body[i + 1] = 0;
         }
         refuse(CODEC_PROTOBUF, &mete__v1__scheduler__call__accept__descriptor, body, n, "too many fields");
+        /* 600,000 numbered fields that nobody knows, twice as many, and structs for a few bytes each. */
+        for (size_t i = 0; i < n; i++)
+                body[i] = i % 2 ? 1 : 0x60;
+        ProtobufCMessage *m = NULL;
+        assert_int_equal(message_decode(CODEC_PROTOBUF, CALL, body, 1200000, &m, NULL), 0);
+        message_free(m);
+        refuse(CODEC_PROTOBUF, CALL, body, 2400000, "too many fields");
+        for (size_t i = 0; i < n; i++)
+                body[i] = i % 2 ? 0 : 0x12;
+        /* Fewer fields, but each of them costs a struct. */
+        size_t cheap = 900000;
+        assert_true(cheap < (1 << 20) && cheap * (48 + sizeof(Mete__V1__Offer__Operation)) > 128 << 20);
+        refuse(CODEC_PROTOBUF, &mete__v1__scheduler__call__accept__descriptor, body, 2 * cheap,
+                "too many fields");
         memcpy(body, "{\"x\":[", 6);
         for (size_t i = 6; i + 3 <= n; i += 3)
                 memcpy(body + i, "{},", 3);
@@ -573,6 +598,7 @@ int main(void)
                 cmocka_unit_test(json_depth),
                 cmocka_unit_test(protobuf_depth),
                 cmocka_unit_test(protobuf_malformed),
+                cmocka_unit_test(protobuf_paths),
                 cmocka_unit_test(protobuf_unknown),
                 cmocka_unit_test(amplification),
                 cmocka_unit_test(invalid_messages),

@@ -1,0 +1,67 @@
+/*
+ * The agent: everything that its parts share, made at start and torn down at stop. One loop, one thread; only the worker pool
+ * (removal of trees) runs beside it and touches none of this.
+ */
+#pragma once
+
+#include "agent/gc.h"
+#include "agent/identity.h"
+#include "agent/leftovers.h"
+#include "agent/options.h"
+#include "isolators/isolator.h"
+#include "lib/linux/process.h"
+#include "lib/loop/loop.h"
+
+struct agent_api;
+struct agent_container;
+struct http_server;
+struct master_link;
+struct usage_sampler;
+
+struct agent {
+        const struct agent_options *options;
+        struct loop *loop;
+        struct worker_pool *pool;
+        struct loop_signal *signals[3];
+        struct loop_timer *stop_timer;
+
+        struct isolator_host host;
+        char *measurement; /* "ebpf", or "cgroup: <why>" */
+        char *bpf_dir;
+        struct cgroup *shim_cgroup; /* where the shims live, outside of every task */
+        int shim_exe_fd;            /* sealed copy of mete-shim */
+        char boot_id[BOOT_ID_MAX];
+        char *endpoint; /* "host:port" of our API */
+
+        int work_fd;        /* <work-dir> */
+        int meta_fd;        /* <work-dir>/meta */
+        int checkpoints_fd; /* <work-dir>/meta/containers */
+        int runtime_fd;     /* <runtime-dir> */
+        int states_fd;      /* <runtime-dir>/containers */
+        struct identity identity;
+
+        struct agent_container *containers;         /* k: container id -> v: owned */
+        struct agent_container *containers_by_task; /* k: task_key() -> v: the same */
+        struct master_link *link;
+        struct usage_sampler *sampler;
+        struct leftovers leftovers;
+        struct gc gc;
+        struct agent_api *api;
+
+        bool stopping;        /* tasks are being killed before the agent ends; launches are refused */
+        bool leave_nothing;   /* then remove cgroups, probes and runtime state */
+        bool forget_identity; /* marked gone: come back as a new agent */
+};
+
+/* Builds everything and recovers what runs; the agent is ready for loop_run. On failure nothing is left but checkpoints. */
+int agent_start(struct agent *a, const struct agent_options *options, struct error *e) WARN_UNUSED;
+int agent_run(struct agent *a);
+/* Frees everything; tasks go on unless they were killed before. */
+void agent_stop(struct agent *a);
+/* Removes everything of this boot that an agent with these options left. */
+int agent_purge(const struct agent_options *options, struct error *e) WARN_UNUSED;
+
+/* Kills every task, waits for their ends (bounded), says goodbye to the master, ends the loop. */
+void agent_begin_shutdown(struct agent *a, bool leave_nothing, bool forget_identity);
+/* A container ended: a shutdown may be complete. */
+void agent_container_gone(struct agent *a);

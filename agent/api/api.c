@@ -1,0 +1,194 @@
+#include "agent/api/api.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "lib/base/log.h"
+#include "lib/linux/network.h"
+
+#define BODY_MAX (64u << 10) /* no call to an agent is larger */
+#define CONNECTIONS_MAX 512
+
+struct agent_api {
+        struct agent *agent;
+        struct http_server *server;
+};
+
+/* ---- who calls ---- */
+
+static bool is_loopback(const struct sockaddr *sa)
+{
+        if (sa->sa_family == AF_INET)
+                return (ntohl(((const struct sockaddr_in *)sa)->sin_addr.s_addr) >> 24) == 127;
+        return sa->sa_family == AF_INET6 &&
+               IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)sa)->sin6_addr);
+}
+
+static struct api_caller identify(const struct agent *a, struct http_request *http)
+{
+        struct api_caller c = {.trusted = a->options->insecure};
+        const struct sockaddr *peer = http_request_peer(http);
+
+        if (peer && is_loopback(peer) && network_peer_uid(peer, http_request_local(http), &c.uid) == 0) {
+                c.known = true;
+                c.trusted = c.trusted || c.uid == 0;
+        }
+        return c;
+}
+
+bool api_may_see(const struct api_caller *c, uid_t owner)
+{
+        return c->trusted || (c->known && c->uid == owner);
+}
+
+int api_sandbox_owner(const struct agent *a, const char *path, uid_t *ret)
+{
+        struct stat st;
+
+        if (fstatat(a->work_fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return -errno;
+        *ret = st.st_uid;
+        return 0;
+}
+
+/* ---- answers ---- */
+
+static void respond_message(struct api_request *r, int status, const ProtobufCMessage *m)
+{
+        _cleanup_buffer_ struct buffer b = {0};
+
+        if (message_encode(r->codec, m, &b) < 0) {
+                http_respond_text(r->http, 500, "the answer could not be encoded");
+                return;
+        }
+        http_respond(r->http, status, codec_content_type(r->codec), b.data, b.len);
+}
+
+void api_respond(struct api_request *r, const Mete__Api__Response *response)
+{
+        respond_message(r, 200, &response->base);
+}
+
+void api_refuse(struct api_request *r, int status, const char *field, const char *fmt, ...)
+{
+        Mete__Api__Error m = METE__API__ERROR__INIT;
+        va_list ap;
+
+        va_start(ap, fmt);
+        _cleanup_free_ char *text = xvasprintf(fmt, ap);
+        va_end(ap);
+        m.message = text;
+        m.field = (char *)field;
+        respond_message(r, status, &m.base);
+}
+
+/* ---- calls ---- */
+
+static const struct {
+        Mete__Api__Call__Type type;
+        bool open; /* needs no identity */
+        void (*handler)(struct api_request *r);
+} calls[] = {
+        {METE__API__CALL__TYPE__GET_VERSION, true, api_get_version},
+        {METE__API__CALL__TYPE__GET_CONTAINERS, false, api_get_containers},
+        {METE__API__CALL__TYPE__READ_LOG, false, api_read_log},
+};
+
+static void dispatch(struct api_request *r)
+{
+        for (size_t i = 0; i < ELEMENTSOF(calls); i++) {
+                if (calls[i].type != r->call->type)
+                        continue;
+                if (!calls[i].open && !r->caller.known && !r->caller.trusted) {
+                        api_refuse(r, 403, NULL,
+                                "who calls is not known here: call over loopback, or start the agent with "
+                                "--insecure");
+                        return;
+                }
+                calls[i].handler(r);
+                return;
+        }
+        api_refuse(r, 400, "type",
+                "an agent answers GET_VERSION, GET_CONTAINERS and READ_LOG; other calls go to the master");
+}
+
+/* The sentence of a refused body begins with the path of the offender, up to the first colon. */
+static void refuse_body(struct api_request *r, const struct error *e)
+{
+        const char *text = error_message(e);
+        const char *colon = strchr(text, ':');
+        _cleanup_free_ char *field = NULL;
+
+        if (colon && colon > text && strcspn(text, " \"") > (size_t)(colon - text))
+                field = xstrndup(text, (size_t)(colon - text));
+        api_refuse(r, 400, field, "%s", text);
+}
+
+static void on_call(struct http_request *http, void *userdata)
+{
+        struct agent_api *api = userdata;
+        struct api_request r = {.agent = api->agent, .http = http};
+        _cleanup_error_ struct error e = {0};
+        ProtobufCMessage *m;
+        size_t len;
+
+        enum codec in = codec_from_content_type(http_request_header(http, "Content-Type"));
+        if (in < 0) {
+                http_respond_text(http, 415, "Content-Type must be %s or %s", codec_content_type(CODEC_JSON),
+                        codec_content_type(CODEC_PROTOBUF));
+                return;
+        }
+        const char *accept = http_request_header(http, "Accept");
+        r.codec = accept ? codec_from_accept(accept) : in;
+        if (r.codec < 0) {
+                http_respond_text(http, 406, "Accept must allow %s or %s", codec_content_type(CODEC_JSON),
+                        codec_content_type(CODEC_PROTOBUF));
+                return;
+        }
+        const void *body = http_request_body(http, &len);
+        if (message_decode(in, &mete__api__call__descriptor, body, len, &m, &e) < 0) {
+                refuse_body(&r, &e);
+                return;
+        }
+        r.call = (const Mete__Api__Call *)m;
+        r.caller = identify(api->agent, http);
+        dispatch(&r);
+        message_free(m);
+}
+
+static void on_health(struct http_request *http, void *userdata)
+{
+        http_respond(http, 200, NULL, NULL, 0);
+}
+
+int agent_api_new(struct agent *a, struct agent_api **ret, struct error *e)
+{
+        const struct http_server_options o = {.max_body_bytes = BODY_MAX, .max_connections = CONNECTIONS_MAX};
+        struct agent_api *api = NEW0(struct agent_api);
+
+        api->agent = a;
+        int r = http_server_new(a->loop, &o, &api->server, e);
+        if (r == 0) {
+                http_server_route(api->server, "/mete/v1", "POST", on_call, api);
+                http_server_route(api->server, "/health", "GET", on_health, api);
+                r = http_server_listen(api->server, a->options->address, (uint16_t)a->options->port, NULL, e);
+        }
+        if (r < 0) {
+                agent_api_free(api);
+                return r;
+        }
+        *ret = api;
+        return 0;
+}
+
+struct agent_api *agent_api_free(struct agent_api *api)
+{
+        if (!api)
+                return NULL;
+        if (api->server)
+                http_server_free(api->server);
+        free(api);
+        return NULL;
+}

@@ -1,0 +1,486 @@
+#include "agent/container.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/checkpoint.h"
+#include "agent/master_link.h"
+#include "agent/status_message.h"
+#include "lib/base/log.h"
+#include "lib/base/table.h"
+#include "lib/linux/syscall.h"
+#include "lib/net/codec.h"
+
+#define ADOPTED_POLL_NS (20 * NSEC_PER_MSEC)
+
+static const char *const container_state_names[CONTAINER_STATE_MAX] = {
+        [CONTAINER_STATE_CREATED] = "created",
+        [CONTAINER_STATE_STARTING] = "starting",
+        [CONTAINER_STATE_RUNNING] = "running",
+        [CONTAINER_STATE_KILLING] = "killing",
+        [CONTAINER_STATE_ENDED] = "ended",
+};
+DEFINE_STRING_TABLE(container_state, enum container_state)
+
+static const bool allowed[CONTAINER_STATE_MAX][CONTAINER_STATE_MAX] = {
+        [CONTAINER_STATE_CREATED] = {[CONTAINER_STATE_STARTING] = true, [CONTAINER_STATE_ENDED] = true},
+        [CONTAINER_STATE_STARTING] = {[CONTAINER_STATE_RUNNING] = true,
+                [CONTAINER_STATE_KILLING] = true,
+                [CONTAINER_STATE_ENDED] = true},
+        [CONTAINER_STATE_RUNNING] = {[CONTAINER_STATE_KILLING] = true, [CONTAINER_STATE_ENDED] = true},
+        [CONTAINER_STATE_KILLING] = {[CONTAINER_STATE_ENDED] = true},
+};
+
+bool container_state_allowed(enum container_state from, enum container_state to)
+{
+        return (unsigned)from < CONTAINER_STATE_MAX && (unsigned)to < CONTAINER_STATE_MAX &&
+               allowed[from][to];
+}
+
+void container_set_state(struct agent_container *c, enum container_state to)
+{
+        assert(container_state_allowed(c->state, to));
+        if (to == CONTAINER_STATE_RUNNING || to == CONTAINER_STATE_ENDED)
+                loop_timer_disarm(c->timer);
+        log_debug("task %s: %s -> %s", container_task_id(c), container_state_to_string(c->state),
+                container_state_to_string(to));
+        c->state = to;
+}
+
+const char *container_id(const struct agent_container *c)
+{
+        return c->info->container_id;
+}
+
+const char *container_task_id(const struct agent_container *c)
+{
+        return c->info->task->task_id->value;
+}
+
+/* ---- the tables ---- */
+
+static char *task_key(const char *framework_id, const char *task_id)
+{
+        return xasprintf("%s\n%s", framework_id, task_id);
+}
+
+static void on_timer(struct loop_timer *t, void *userdata);
+
+struct agent_container *container_new(struct agent *a, Mete__Checkpoint__Container *info)
+{
+        struct agent_container *c = NEW0(struct agent_container);
+
+        c->agent = a;
+        c->info = info;
+        c->task_key = task_key(info->framework->id->value, info->task->task_id->value);
+        c->view.spec = &c->spec;
+        c->view.sandbox_fd = -1;
+        c->status_fd = -1;
+        c->timer = loop_timer_new(a->loop, on_timer, c);
+        HASH_ADD_KEYPTR(hh, a->containers, info->container_id, strlen(info->container_id), c);
+        HASH_ADD_KEYPTR(hh_task, a->containers_by_task, c->task_key, strlen(c->task_key), c);
+        return c;
+}
+
+static void stop_watching_status(struct agent_container *c)
+{
+        c->status = loop_io_free(c->status);
+        c->status_fd = close_fd(c->status_fd);
+}
+
+struct agent_container *container_free(struct agent_container *c)
+{
+        if (!c)
+                return NULL;
+        HASH_DELETE(hh, c->agent->containers, c);
+        HASH_DELETE(hh_task, c->agent->containers_by_task, c);
+        stop_watching_status(c);
+        loop_child_free(c->shim);
+        loop_timer_free(c->timer);
+        status_stream_done(&c->updates);
+        close_fd(c->view.sandbox_fd);
+        cgroup_free(c->view.cgroup);
+        free(c->view.sandbox_path);
+        free(c->view.sandbox_in_container);
+        container_spec_done(&c->spec);
+        message_free(c->info);
+        free(c->task_key);
+        free(c);
+        return NULL;
+}
+
+struct agent_container *container_find(struct agent *a, const char *id)
+{
+        struct agent_container *c;
+
+        HASH_FIND(hh, a->containers, id, strlen(id), c);
+        return c;
+}
+
+struct agent_container *container_find_task(struct agent *a, const char *framework_id, const char *task_id)
+{
+        _cleanup_free_ char *key = task_key(framework_id, task_id);
+        struct agent_container *c;
+
+        HASH_FIND(hh_task, a->containers_by_task, key, strlen(key), c);
+        return c;
+}
+
+int container_open_state(const struct agent_container *c)
+{
+        int fd =
+                openat(c->agent->states_fd, container_id(c), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+        return fd < 0 ? -errno : fd;
+}
+
+/* ---- status updates ---- */
+
+void container_flush_updates(struct agent_container *c)
+{
+        if (!master_link_ready(c->agent->link))
+                return;
+        const Mete__Agent__StatusUpdate *u = status_stream_take_due(&c->updates, mono_now());
+        if (u)
+                master_link_update(c->agent->link, u);
+}
+
+static void checkpoint_updates(struct agent_container *c)
+{
+        _cleanup_error_ struct error e = {0};
+        Mete__Checkpoint__Updates u = status_stream_checkpoint(&c->updates);
+
+        /* A full disk must not stop the machine from telling the truth while this process lives. */
+        if (checkpoint_updates_write(c->agent->checkpoints_fd, container_id(c), &u, &e) < 0)
+                log_error("task %s: %s", container_task_id(c), error_message(&e));
+}
+
+static void push_update(struct agent_container *c, Mete__Agent__StatusUpdate *u)
+{
+        if (status_stream_push(&c->updates, u) < 0) {
+                log_debug("task %s: an update after the terminal one is dropped", container_task_id(c));
+                return;
+        }
+        checkpoint_updates(c);
+}
+
+void container_report(struct agent_container *c, Mete__V1__TaskState state, const char *message)
+{
+        push_update(c, status_message_new(c, state, message));
+        container_flush_updates(c);
+}
+
+void container_acknowledge(struct agent_container *c, const void *uuid, size_t len)
+{
+        if (status_stream_acknowledge(&c->updates, uuid, len) < 0) {
+                log_debug(
+                        "task %s: an acknowledgement of no pending update is ignored", container_task_id(c));
+                return;
+        }
+        if (!c->updates.terminal_acknowledged) {
+                checkpoint_updates(c);
+                container_flush_updates(c);
+                return;
+        }
+        if (checkpoint_container_remove(c->agent->checkpoints_fd, container_id(c)) < 0)
+                log_warning("task %s: cannot remove its checkpoint: its end will be reported again after a "
+                            "restart",
+                        container_task_id(c));
+        struct agent *a = c->agent;
+        container_free(c);
+        agent_container_gone(a);
+}
+
+/* ---- starting ---- */
+
+static void deliver_signal(struct agent_container *c, int signo)
+{
+        _cleanup_fd_ int pidfd = -1;
+
+        /* pid and start time together name the process: a pid that was reused is not ours. */
+        int r = process_open(&c->record.init, &pidfd);
+        if (r == 0)
+                r = sys_pidfd_send_signal(pidfd, signo);
+        if (r < 0 && r != -ESRCH)
+                log_warning("task %s: cannot send %s: %s", container_task_id(c), signal_name(signo),
+                        strerror(-r));
+}
+
+static void started(struct agent_container *c, const struct shim_record *r)
+{
+        if (c->record.started_wall_ns)
+                return;
+        c->record = *r;
+        if (c->state == CONTAINER_STATE_KILLING) {
+                if (c->kill_signal)
+                        deliver_signal(c, c->kill_signal);
+                return;
+        }
+        if (c->state != CONTAINER_STATE_STARTING)
+                return;
+        container_set_state(c, CONTAINER_STATE_RUNNING);
+        if (!c->started_reported)
+                container_report(c, METE__V1__TASK_STATE__TASK_RUNNING, NULL);
+        c->started_reported = true;
+}
+
+static void on_status(struct loop_io *io, int fd, uint32_t events, void *userdata)
+{
+        struct agent_container *c = userdata;
+        struct shim_message m;
+
+        ssize_t n = read(fd, &m, sizeof(m));
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+                return;
+        if (n == (ssize_t)sizeof(m) && m.event == SHIM_EVENT_STARTED && m.record.started_wall_ns) {
+                stop_watching_status(c); /* what else comes this way the shim's end tells as well */
+                started(c, &m.record);
+                return;
+        }
+        /* The end of the pipe or of the container: the shim's exit brings the rest. */
+        stop_watching_status(c);
+}
+
+static void on_shim_exit(struct loop_child *child, const siginfo_t *info, void *userdata)
+{
+        container_exited(userdata);
+}
+
+void container_watch(struct agent_container *c, int pidfd, int status_fd)
+{
+        c->shim = loop_child_new(c->agent->loop, pidfd, on_shim_exit, c);
+        c->status_fd = status_fd;
+        if (status_fd >= 0)
+                c->status = loop_io_new(c->agent->loop, status_fd, EPOLLIN, on_status, c);
+}
+
+/* What an adopted shim tells only by its files: who it is, and that execve is done. */
+static void look_at_adopted(struct agent_container *c)
+{
+        _cleanup_fd_ int state_fd = container_open_state(c);
+        struct shim_record r = {0};
+
+        if (state_fd < 0 || shim_lock_held(state_fd) != 1) {
+                container_exited(c);
+                return;
+        }
+        int found = shim_record_read(state_fd, &r);
+        if (found == 0 && !c->shim && r.shim.pid > 0) {
+                int pidfd;
+
+                if (process_open(&r.shim, &pidfd) < 0) {
+                        container_exited(c);
+                        return;
+                }
+                container_watch(c, pidfd, -1);
+        }
+        if (found == 0 && r.started_wall_ns)
+                started(c, &r);
+        if (!c->shim || !c->record.started_wall_ns)
+                loop_timer_arm(c->timer, ADOPTED_POLL_NS, 0);
+}
+
+void container_watch_adopted(struct agent_container *c)
+{
+        c->adopted = true;
+        look_at_adopted(c);
+}
+
+/* ---- killing ---- */
+
+static void kill_cgroup(struct agent_container *c)
+{
+        _cleanup_error_ struct error e = {0};
+
+        if (c->view.cgroup && cgroup_kill(c->view.cgroup, &e) < 0)
+                log_error("task %s: %s", container_task_id(c), error_message(&e));
+}
+
+static void on_timer(struct loop_timer *t, void *userdata)
+{
+        struct agent_container *c = userdata;
+
+        if (c->state == CONTAINER_STATE_KILLING) {
+                log_debug("task %s: the grace is over", container_task_id(c));
+                kill_cgroup(c);
+                if (c->adopted && !c->shim)
+                        look_at_adopted(c);
+                return;
+        }
+        if (c->adopted)
+                look_at_adopted(c);
+}
+
+static bool wants_killing_state(const struct agent_container *c)
+{
+        const Mete__V1__FrameworkInfo *f = c->info->framework;
+
+        for (size_t i = 0; i < f->n_capabilities; i++)
+                if (f->capabilities[i]->type ==
+                        METE__V1__FRAMEWORK_INFO__CAPABILITY__TYPE__TASK_KILLING_STATE)
+                        return true;
+        return false;
+}
+
+void container_kill(struct agent_container *c, int signo, uint64_t grace_ns, bool only_signal)
+{
+        int signal = signo ? signo : SIGTERM;
+
+        if (c->state == CONTAINER_STATE_ENDED || c->state == CONTAINER_STATE_CREATED)
+                return;
+        if (only_signal) {
+                if (c->record.started_wall_ns)
+                        deliver_signal(c, signal);
+                return;
+        }
+        if (!c->kill_asked &&
+                checkpoint_kill_write(c->agent->checkpoints_fd, container_id(c), signal_name(signal)) < 0)
+                log_warning("task %s: the kill could not be checkpointed", container_task_id(c));
+        c->kill_asked = true;
+        if (c->state != CONTAINER_STATE_KILLING) {
+                container_set_state(c, CONTAINER_STATE_KILLING);
+                if (wants_killing_state(c))
+                        container_report(c, METE__V1__TASK_STATE__TASK_KILLING, NULL);
+        }
+        if (!c->record.started_wall_ns)
+                c->kill_signal = signal;
+        else
+                deliver_signal(c, signal);
+        loop_timer_arm(c->timer, grace_ns, 0);
+}
+
+/* ---- ending ---- */
+
+static void forget_runtime(struct agent_container *c);
+
+static void clean_host(struct agent_container *c)
+{
+        struct agent *a = c->agent;
+        _cleanup_free_ char *cgroup = c->view.cgroup ? xstrdup(cgroup_name(c->view.cgroup)) : NULL;
+
+        stop_watching_status(c);
+        c->shim = loop_child_free(c->shim);
+        if (c->isolated)
+                isolators_cleanup(&a->host, &c->view);
+        c->isolated = false;
+        if (cgroup)
+                leftovers_add(&a->leftovers, cgroup);
+        forget_runtime(c);
+        c->view.sandbox_fd = close_fd(c->view.sandbox_fd);
+}
+
+struct removal {
+        int dirfd;
+        char *name;
+};
+
+static void remove_work(void *userdata)
+{
+        struct removal *r = userdata;
+
+        if (remove_tree_at(r->dirfd, r->name) < 0)
+                log_debug("cannot remove the runtime state of container %s: the next start tries again",
+                        r->name);
+}
+
+static void remove_done(void *userdata)
+{
+        struct removal *r = userdata;
+
+        free(r->name);
+        free(r);
+}
+
+/*
+ * Where the live log files begin in the whole output is in the state directory, which goes: kept beside the sandbox, as long as
+ * the sandbox.
+ */
+static void keep_log_offsets(struct agent_container *c)
+{
+        _cleanup_fd_ int state_fd = container_open_state(c);
+        _cleanup_free_ char *data = NULL;
+        _cleanup_free_ char *dir = NULL;
+        size_t n;
+
+        if (state_fd < 0 || !c->info->sandbox || read_file_at(state_fd, "logs", 65536, &data, &n) < 0)
+                return;
+        dir = xasprintf("%s.state", c->info->sandbox);
+        if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+                return;
+        _cleanup_fd_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0 || write_file_atomic_at(fd, "logs", data, n, 0600, /* sync= */ false) < 0)
+                log_debug("task %s: log offsets are not kept", container_task_id(c));
+}
+
+static void forget_runtime(struct agent_container *c)
+{
+        struct removal *r = NEW0(struct removal);
+
+        keep_log_offsets(c);
+        *r = (struct removal){.dirfd = c->agent->states_fd, .name = xstrdup(container_id(c))};
+        /* An overlay's upper layer may be a large tree: never on the loop, unless the queue is full. */
+        if (worker_pool_submit(c->agent->pool, NULL, remove_work, remove_done, r) < 0) {
+                remove_work(r);
+                remove_done(r);
+        }
+}
+
+void container_end(struct agent_container *c, const struct task_outcome *outcome)
+{
+        struct agent *a = c->agent;
+
+        container_set_state(c, CONTAINER_STATE_ENDED);
+        log_info("task %s: %s%s%s", container_task_id(c), status_message_state_name(outcome->state),
+                outcome->message ? ": " : "", outcome->message ? outcome->message : "");
+        /* First to disk: an agent that dies while it removes the cgroup could not tell again what the task used. */
+        push_update(c, status_message_terminal(c, outcome));
+        clean_host(c);
+        if (c->info->sandbox)
+                gc_add(&a->gc, gc_relative_path(c->info->sandbox, a->options->work_dir));
+        container_flush_updates(c);
+        agent_container_gone(a);
+}
+
+static void memory_path(const struct agent_container *c, struct task_facts *f)
+{
+        if (c->view.cgroup)
+                f->memory_cgroup = cgroup_path(c->view.cgroup, CGROUP_MEMORY);
+        f->memory_limit_bytes = c->spec.memory_limit_bytes;
+        f->memory_peak_bytes = MAX(c->usage.memory_peak_seen, c->usage.latest.cgroup.memory_peak_bytes);
+}
+
+void container_exited(struct agent_container *c)
+{
+        _cleanup_outcome_ struct task_outcome outcome = {0};
+        _cleanup_fd_ int state_fd = container_open_state(c);
+        struct shim_record r = {0};
+        struct task_facts f = {.kill_asked = c->kill_asked};
+
+        if (c->state == CONTAINER_STATE_ENDED)
+                return;
+        int found = state_fd < 0 ? state_fd : shim_record_read(state_fd, &r);
+        if (found == 0)
+                c->record = r;
+        else
+                log_debug("task %s: no record of its shim: %s", container_task_id(c), strerror(-found));
+        if (c->record.finished_wall_ns == 0)
+                kill_cgroup(c); /* nobody is left to reap it: what still runs of the task has no parent */
+        if (found == 0 && r.started_wall_ns && !c->started_reported && !r.failed_errno && !c->kill_asked) {
+                c->started_reported = true;
+                container_report(c, METE__V1__TASK_STATE__TASK_RUNNING, NULL);
+        }
+        if (c->isolated) {
+                usage_read(c);
+                f.usage = &c->usage.latest;
+        }
+        f.has_record = found == 0;
+        f.record = &c->record;
+        memory_path(c, &f);
+        task_outcome_decide(&f, &outcome);
+        container_end(c, &outcome);
+}

@@ -1,0 +1,176 @@
+#include "agent/options.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/base/option.h"
+#include "lib/base/time.h"
+#include "lib/linux/process.h"
+#include "lib/net/http_client.h"
+#include "lib/net/http_server.h"
+
+#define MASTER_PORT_DEFAULT 5050
+#define AGENT_PORT_DEFAULT 5051
+#define MEMORY_RESERVE_BYTES (UINT64_C(1) << 30)
+#define MEMORY_MIN_BYTES (UINT64_C(32) << 20)
+
+#define ROW(n, l, t, field, v, h, m, g)                                                                      \
+        {                                                                                                    \
+                .name = n, .letter = l, .type = t, .offset = offsetof(struct agent_options, field),          \
+                .value = v, .help = h, .max = m, .group = g                                                  \
+        }
+
+/* clang-format off */
+static const struct option_row rows[] = {
+        ROW("master", 'm', OPTION_STRING, master, "HOST:PORT", "the master to serve (default 127.0.0.1:5050)", 0, "Cluster"),
+        ROW("address", 0, OPTION_STRING, address, "ADDRESS", "numeric address to listen on (default 127.0.0.1)", 0, NULL),
+        ROW("port", 'p', OPTION_U64, port, "PORT", "port to listen on (default 5051)", 65535, NULL),
+        ROW("hostname", 0, OPTION_STRING, hostname, "NAME", "name shown to frameworks (default: this machine's)", 0, NULL),
+        ROW("attributes", 0, OPTION_STRING, attributes, "NAME:VALUE;...", "what frameworks may select machines by, for example rack:r1;ssd:1", 0, NULL),
+        ROW("insecure", 0, OPTION_BOOL, insecure, NULL, "allow an address that is not loopback, where nobody is authenticated", 0, NULL),
+        ROW("cpus", 0, OPTION_MILLI, milli_cpus, "N", "cores to offer (default: all)", UINT64_C(1024000), "Resources"),
+        ROW("mem", 0, OPTION_SIZE, memory_bytes, "SIZE", "memory to offer (default: all but 1G, or half of less than 2G)", 0, NULL),
+        ROW("work-dir", 0, OPTION_STRING, work_dir, "DIR", "checkpoints and sandboxes (default /var/lib/mete/agent)", 0, "Files"),
+        ROW("runtime-dir", 0, OPTION_STRING, runtime_dir, "DIR", "state of this boot (default /run/mete/agent-<port>)", 0, NULL),
+        ROW("cgroup-root", 0, OPTION_STRING, cgroup_root, "PATH", "below every hierarchy's mount (default mete/agent-<port>)", 0, NULL),
+        ROW("shim", 0, OPTION_STRING, shim, "FILE", "the mete-shim program (default: beside this one, or ../libexec/mete)", 0, NULL),
+        ROW("log-max-size", 0, OPTION_SIZE, log_max_bytes, "SIZE", "rotate a task's stdout and stderr at this size, 0 never (default 10M)", 0, "Tasks"),
+        ROW("log-files", 0, OPTION_U64, log_files, "N", "rotated files kept beside the live one (default 2)", 100, NULL),
+        ROW("gc-delay", 0, OPTION_DURATION, gc_delay_ns, "DURATION", "keep sandboxes of ended tasks this long (default 7d)", 0, NULL),
+        ROW("gc-max-sandboxes", 0, OPTION_U64, gc_max_sandboxes, "N", "and at most this many (default 1000)", 1000000, NULL),
+        ROW("kill-tasks-on-exit", 0, OPTION_BOOL, kill_tasks_on_exit, NULL, "on SIGTERM kill every task and leave nothing behind", 0, NULL),
+        ROW("no-ebpf", 0, OPTION_BOOL, no_ebpf, NULL, "measure from cgroup files only", 0, "Other"),
+        ROW("purge", 0, OPTION_BOOL, purge, NULL, "kill what an agent with these options left, remove its cgroups, probes and runtime state, and exit", 0, NULL),
+        ROW("verbose", 'v', OPTION_BOOL, verbose, NULL, "log details", 0, NULL),
+};
+/* clang-format on */
+
+static const struct option_parser parser = {
+        .program = "mete-agent",
+        .synopsis = "[options]",
+        .summary =
+                "Runs tasks of a mete master on this machine, each in its own partition of CPU and memory.",
+        .details = "Stopping the agent leaves its tasks running: the next start takes them over.",
+        .rows = rows,
+        .count = ELEMENTSOF(rows),
+};
+
+static void default_string(char **s, const char *value)
+{
+        if (!*s)
+                *s = xstrdup(value);
+}
+
+static int default_shim(struct agent_options *o, struct error *e)
+{
+        char self[PATH_MAX];
+        ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+        if (n < 0)
+                return error_set_errno(e, -errno, "cannot read /proc/self/exe");
+        self[n] = '\0';
+        char *slash = strrchr(self, '/');
+        if (slash)
+                *slash = '\0';
+        o->shim = xasprintf("%s/mete-shim", self);
+        if (access(o->shim, X_OK) < 0) {
+                free(o->shim);
+                o->shim = xasprintf("%s/../libexec/mete/mete-shim", self);
+        }
+        return 0;
+}
+
+static int default_resources(struct agent_options *o, struct error *e)
+{
+        uint64_t total;
+
+        if (o->milli_cpus == 0)
+                o->milli_cpus = (uint64_t)machine_cpu_count() * 1000;
+        int r = machine_memory_bytes(&total);
+        if (r < 0)
+                return error_set_errno(e, r, "cannot read the size of this machine's memory");
+        if (o->memory_bytes == 0)
+                o->memory_bytes = total < 2 * MEMORY_RESERVE_BYTES ? total / 2 : total - MEMORY_RESERVE_BYTES;
+        if (o->memory_bytes < MEMORY_MIN_BYTES || o->memory_bytes > total)
+                return error_set(e, -EINVAL,
+                        "--mem %" PRIu64 ": give at least 32M and at most this machine's %" PRIu64 " bytes",
+                        o->memory_bytes, total);
+        return 0;
+}
+
+static int check_paths(const struct agent_options *o, struct error *e)
+{
+        if (o->work_dir[0] != '/')
+                return error_set(e, -EINVAL, "--work-dir \"%s\": give an absolute path", o->work_dir);
+        if (o->runtime_dir[0] != '/')
+                return error_set(e, -EINVAL, "--runtime-dir \"%s\": give an absolute path", o->runtime_dir);
+        if (str_empty(o->hostname) || strlen(o->hostname) > 255)
+                return error_set(e, -EINVAL, "--hostname: give 1 to 255 characters");
+        return 0;
+}
+
+static int check_network(struct agent_options *o, struct error *e)
+{
+        if (o->port == 0)
+                return error_set(e, -EINVAL, "--port 0: give 1 to 65535");
+        if (!address_is_loopback(o->address) && !o->insecure)
+                return error_set(e, -EACCES,
+                        "--address %s is not loopback and there is no authentication: anybody who reaches it "
+                        "could read every "
+                        "task's output; give --insecure to accept that",
+                        o->address);
+        int r = host_port_parse(o->master, MASTER_PORT_DEFAULT, &o->master_host, &o->master_port, e);
+        if (r < 0)
+                return error_prefix(e, "--master");
+        return 0;
+}
+
+int agent_options_parse(struct agent_options *o, int argc, char **argv, struct error *e)
+{
+        int first;
+
+        *o = (struct agent_options){
+                .port = AGENT_PORT_DEFAULT,
+                .log_max_bytes = UINT64_C(10) << 20,
+                .log_files = 2,
+                .gc_delay_ns = UINT64_C(7) * 24 * 3600 * NSEC_PER_SEC,
+                .gc_max_sandboxes = 1000,
+        };
+        int r = options_parse(&parser, argc, argv, o, &first, e);
+        if (r != 0)
+                return r;
+        if (first < argc)
+                return error_set(e, -EINVAL,
+                        "unexpected word \"%s\": mete-agent takes options only, see --help", argv[first]);
+        default_string(&o->master, "127.0.0.1");
+        default_string(&o->address, "127.0.0.1");
+        default_string(&o->work_dir, "/var/lib/mete/agent");
+        if (!o->runtime_dir)
+                o->runtime_dir = xasprintf("/run/mete/agent-%" PRIu64, o->port);
+        if (!o->cgroup_root)
+                o->cgroup_root = xasprintf("mete/agent-%" PRIu64, o->port);
+        if (!o->hostname) {
+                char name[HOST_NAME_MAX + 1] = "localhost";
+                (void)gethostname(name, sizeof(name) - 1);
+                o->hostname = xstrdup(name);
+        }
+        if (!o->shim)
+                r = default_shim(o, e);
+        if (r == 0)
+                r = check_network(o, e);
+        if (r == 0)
+                r = check_paths(o, e);
+        if (r == 0)
+                r = default_resources(o, e);
+        return r;
+}
+
+void agent_options_done(struct agent_options *o)
+{
+        options_done(&parser, o);
+        free(o->master_host);
+        o->master_host = NULL;
+}

@@ -1,0 +1,37 @@
+/*
+ * The command line of mete-agent: one struct, filled once at start from one table of rows, constant afterwards. Owned by
+ * main; every string belongs to the struct.
+ */
+#pragma once
+
+#include "lib/base/error.h"
+
+struct agent_options {
+        char *master;
+        char *address;
+        uint64_t port;
+        char *work_dir;
+        char *runtime_dir;
+        char *cgroup_root;
+        char *hostname;
+        char *shim;
+        char *attributes;
+        uint64_t milli_cpus;   /* 0: all */
+        uint64_t memory_bytes; /* 0: what the machine has, less a reserve */
+        uint64_t log_max_bytes;
+        uint64_t log_files;
+        uint64_t gc_delay_ns;
+        uint64_t gc_max_sandboxes;
+        bool kill_tasks_on_exit;
+        bool insecure;
+        bool purge;
+        bool no_ebpf;
+        bool verbose;
+        char *master_host; /* parsed from master */
+        uint16_t master_port;
+};
+
+/* Parses, checks and fills in defaults. 0, 1 when help was printed, negative with a sentence that names the option. */
+int agent_options_parse(struct agent_options *o, int argc, char **argv, struct error *e) WARN_UNUSED;
+void agent_options_done(struct agent_options *o);
+#define _cleanup_agent_options_ CLEANUP(agent_options_done)

@@ -1,0 +1,262 @@
+#include "agent/recover.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/checkpoint.h"
+#include "agent/container.h"
+#include "agent/launch.h"
+#include "agent/task_spec.h"
+#include "bpf/bpf.h"
+#include "lib/base/log.h"
+#include "lib/net/codec.h"
+
+/* Names in a directory of ours. */
+static int list_names(int dirfd, struct string_list *ret)
+{
+        int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+        struct dirent *x;
+
+        if (!d) {
+                int r = -errno;
+
+                close_fd(fd);
+                return r;
+        }
+        while ((x = readdir(d)))
+                if (!str_equal(x->d_name, ".") && !str_equal(x->d_name, ".."))
+                        string_list_add(ret, x->d_name);
+        (void)closedir(d);
+        return 0;
+}
+
+/* ---- one container ---- */
+
+/* Limits and ids again, from the checkpoint. What cannot be rebuilt (a root file system that vanished) is not needed any more. */
+static void rebuild_spec(struct agent_container *c)
+{
+        _cleanup_error_ struct error e = {0};
+        Mete__Agent__Command__Launch l = METE__AGENT__COMMAND__LAUNCH__INIT;
+        struct task_place place;
+
+        l.framework = c->info->framework;
+        l.task = c->info->task;
+        l.isolation = c->info->isolation;
+        launch_fill_place(c, &place);
+        /* It was admitted once: an agent that offers less now keeps it all the same. */
+        place.milli_cpus = UINT64_MAX;
+        place.memory_bytes = UINT64_MAX;
+        if (task_spec_build(&l, &place, &c->spec, &e) < 0) {
+                log_debug("task %s: %s", container_task_id(c), error_message(&e));
+                c->spec = (struct container_spec){.container_id = xstrdup(container_id(c))};
+        }
+        if (c->info->sandbox)
+                c->view.sandbox_path = xstrdup(c->info->sandbox);
+        c->view.sandbox_in_container = xstrdup(launch_sandbox_in_container());
+}
+
+static void find_host_side(struct agent_container *c)
+{
+        _cleanup_error_ struct error e = {0};
+
+        if (isolators_recover(&c->agent->host, &c->view, &e) == 0)
+                c->isolated = true;
+        else
+                log_debug("task %s: %s", container_task_id(c), error_message(&e));
+}
+
+static void end_with(struct agent_container *c, Mete__V1__TaskState state,
+        Mete__V1__TaskStatus__Reason reason, const char *message)
+{
+        _cleanup_outcome_ struct task_outcome o = task_outcome_make(state, reason, message);
+
+        container_end(c, &o);
+}
+
+/*
+ * The lock is free and no shim has written anything: the agent died between checkpoint and spawn. (A shim that was spawned holds
+ * the lock before it writes; one that was killed before it wrote has started nothing that outlives it but what the cgroup holds.)
+ */
+static void end_interrupted(struct agent_container *c)
+{
+        if (c->view.cgroup && cgroup_kill(c->view.cgroup, NULL) < 0)
+                log_debug("task %s: its cgroup could not be killed", container_task_id(c));
+        if (c->kill_asked)
+                end_with(c, METE__V1__TASK_STATE__TASK_KILLED,
+                        METE__V1__TASK_STATUS__REASON__REASON_TASK_KILLED_DURING_LAUNCH,
+                        "killed during its launch");
+        else
+                end_with(c, METE__V1__TASK_STATE__TASK_FAILED,
+                        METE__V1__TASK_STATUS__REASON__REASON_AGENT_RESTARTED,
+                        "the launch was interrupted by a restart of the agent");
+}
+
+static void resume_kill(struct agent_container *c)
+{
+        if (!c->kill_asked || c->state == CONTAINER_STATE_ENDED)
+                return;
+        container_kill(c, 0, 3 * NSEC_PER_SEC, /* only_signal= */ false);
+}
+
+static void recover_this_boot(struct agent_container *c)
+{
+        _cleanup_fd_ int state_fd = container_open_state(c);
+        struct shim_record r = {0};
+        int held = state_fd < 0 ? 0 : shim_lock_held(state_fd);
+
+        find_host_side(c);
+        if (held == 1) {
+                log_info("task %s: still running, taken over", container_task_id(c));
+                container_set_state(c, CONTAINER_STATE_STARTING);
+                container_watch_adopted(c);
+                resume_kill(c);
+                return;
+        }
+        if (state_fd < 0 || shim_record_read(state_fd, &r) == -ENOENT)
+                end_interrupted(c);
+        else
+                container_exited(c);
+}
+
+/* 0 when c goes on, 1 when its end is acknowledged already. */
+static int restore_updates(struct agent_container *c)
+{
+        _cleanup_error_ struct error e = {0};
+        Mete__Checkpoint__Updates *u;
+
+        int r = checkpoint_updates_read(c->agent->checkpoints_fd, container_id(c), &u, &e);
+        if (r < 0) {
+                if (r != -ENOENT)
+                        log_error("task %s: %s", container_task_id(c), error_message(&e));
+                return 0;
+        }
+        status_stream_restore(&c->updates, u);
+        c->started_reported =
+                c->updates.has_latest && (c->updates.latest == METE__V1__TASK_STATE__TASK_RUNNING ||
+                                                 c->updates.latest == METE__V1__TASK_STATE__TASK_KILLING);
+        return c->updates.terminal_acknowledged;
+}
+
+static void forget(struct agent *a, const char *id)
+{
+        if (checkpoint_container_remove(a->checkpoints_fd, id) < 0)
+                log_warning("cannot remove the checkpoint of container %s", id);
+}
+
+static void recover_one(struct agent *a, const char *id)
+{
+        _cleanup_error_ struct error e = {0};
+        Mete__Checkpoint__Container *info;
+
+        int r = checkpoint_container_read(a->checkpoints_fd, id, &info, &e);
+        if (r < 0) {
+                /* -ENOENT: died before "task" was written or after it was removed; then nothing of it is left to tell. */
+                if (r != -ENOENT)
+                        log_error("%s: the container is forgotten, what runs of it is killed",
+                                error_message(&e));
+                forget(a, id);
+                return;
+        }
+        struct agent_container *c = container_new(a, info);
+        if (restore_updates(c)) {
+                container_free(c);
+                forget(a, id);
+                return;
+        }
+        if (c->updates.has_latest && task_state_is_terminal(c->updates.latest)) {
+                container_set_state(
+                        c, CONTAINER_STATE_ENDED); /* told already, but not acknowledged; orphans go below */
+                if (info->sandbox)
+                        gc_add(&a->gc, gc_relative_path(info->sandbox, a->options->work_dir));
+                return;
+        }
+        c->kill_asked = checkpoint_kill_exists(a->checkpoints_fd, id);
+        rebuild_spec(c);
+        if (!str_equal(info->boot_id, a->boot_id))
+                end_with(c, METE__V1__TASK_STATE__TASK_LOST,
+                        METE__V1__TASK_STATUS__REASON__REASON_AGENT_RESTARTED,
+                        "lost when the machine restarted");
+        else
+                recover_this_boot(c);
+}
+
+/* ---- what belongs to nobody ---- */
+
+static bool is_live(const char *container, void *userdata)
+{
+        const struct agent_container *c = container_find(userdata, container);
+
+        return c && c->state != CONTAINER_STATE_ENDED;
+}
+
+static void remove_orphan_cgroups(struct agent *a)
+{
+        CLEANUP(string_list_done) struct string_list names = {0};
+
+        if (cgroup_list(a->host.cgroups, "tasks", &names) < 0)
+                return;
+        for (size_t i = 0; i < names.count; i++) {
+                if (is_live(names.items[i], a))
+                        continue;
+                _cleanup_free_ char *name = xasprintf("tasks/%s", names.items[i]);
+                log_debug("cgroup %s belongs to no container and is removed", name);
+                leftovers_add(&a->leftovers, name);
+        }
+}
+
+/*
+ * A shim may still hold an orphan's directory: its cgroup was killed above, the shim writes its record into a directory without a
+ * name then, and ends.
+ */
+static void remove_orphan_states(struct agent *a)
+{
+        CLEANUP(string_list_done) struct string_list names = {0};
+
+        if (list_names(a->states_fd, &names) < 0)
+                return;
+        for (size_t i = 0; i < names.count; i++)
+                if (!is_live(names.items[i], a) && remove_tree_at(a->states_fd, names.items[i]) < 0)
+                        log_warning("cannot remove the runtime directory of container %s", names.items[i]);
+}
+
+static void remove_orphan_slots(struct agent *a)
+{
+        struct agent_container *c, *tmp;
+        _cleanup_free_ uint32_t *slots = xcalloc(HASH_COUNT(a->containers) + 1, sizeof(*slots));
+        size_t n = 0;
+
+        if (!a->host.probes)
+                return;
+        HASH_ITER (hh, a->containers, c, tmp)
+                if (c->view.probe_slot)
+                        slots[n++] = c->view.probe_slot;
+        bpf_probes_retain(a->host.probes, slots, n);
+}
+
+static bool has_checkpoint(const char *container, void *userdata)
+{
+        const struct agent *a = userdata;
+
+        return faccessat(a->checkpoints_fd, container, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+int recover_containers(struct agent *a, struct error *e)
+{
+        CLEANUP(string_list_done) struct string_list names = {0};
+
+        int r = list_names(a->checkpoints_fd, &names);
+        if (r < 0)
+                return error_set_errno(e, r, "cannot list the checkpoints below %s", a->options->work_dir);
+        gc_scan(&a->gc, has_checkpoint,
+                a); /* before containers end here and hand their sandboxes over themselves */
+        for (size_t i = 0; i < names.count; i++)
+                recover_one(a, names.items[i]);
+        remove_orphan_cgroups(a);
+        remove_orphan_states(a);
+        remove_orphan_slots(a);
+        return 0;
+}

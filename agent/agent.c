@@ -116,7 +116,6 @@ static void describe_host(struct agent *a)
         a->host.runtime_dir = o->runtime_dir;
         a->host.log_max_bytes = o->log_max_bytes;
         a->host.log_files = (uint32_t)o->log_files;
-        string_list_add(&a->host.hidden_paths, o->runtime_dir);
         a->endpoint = strchr(o->address, ':') ? xasprintf("[%s]:%u", o->address, (unsigned)o->port)
                                               : xasprintf("%s:%u", o->address, (unsigned)o->port);
         a->bpf_dir = xasprintf("%s/bpf", o->runtime_dir);
@@ -128,7 +127,7 @@ static void log_missing_isolations(struct agent *a)
         struct isolator_state *s = isolators_probe(&a->host, &n);
 
         for (size_t i = 0; i < n; i++)
-                if (s[i].available < 0)
+                if (s[i].available < 0 && !str_equal(s[i].isolator->name, "probes")) /* told already */
                         log_warning("no %s here: %s", s[i].isolator->provides, s[i].reason);
         isolators_states_free(s, n);
 }

@@ -15,6 +15,7 @@
 #include "lib/base/table.h"
 #include "lib/linux/syscall.h"
 #include "lib/net/codec.h"
+#include "proto/validate.h"
 
 #define ADOPTED_POLL_NS (20 * NSEC_PER_MSEC)
 
@@ -356,24 +357,6 @@ void container_kill(struct agent_container *c, int signo, uint64_t grace_ns, boo
 
 /* ---- ending ---- */
 
-static void forget_runtime(struct agent_container *c);
-
-static void clean_host(struct agent_container *c)
-{
-        struct agent *a = c->agent;
-        _cleanup_free_ char *cgroup = c->view.cgroup ? xstrdup(cgroup_name(c->view.cgroup)) : NULL;
-
-        stop_watching_status(c);
-        c->shim = loop_child_free(c->shim);
-        if (c->isolated)
-                isolators_cleanup(&a->host, &c->view);
-        c->isolated = false;
-        if (cgroup)
-                leftovers_add(&a->leftovers, cgroup);
-        forget_runtime(c);
-        c->view.sandbox_fd = close_fd(c->view.sandbox_fd);
-}
-
 struct removal {
         int dirfd;
         char *name;
@@ -422,7 +405,11 @@ static void forget_runtime(struct agent_container *c)
         struct removal *r = NEW0(struct removal);
 
         keep_log_offsets(c);
-        *r = (struct removal){.dirfd = c->agent->states_fd, .name = xstrdup(container_id(c))};
+        *r = (struct removal){.dirfd = c->agent->states_fd, .name = xasprintf("%s.gone", container_id(c))};
+        if (renameat(r->dirfd, container_id(c), r->dirfd, r->name) < 0) {
+                remove_done(r);
+                return; /* it was never made */
+        }
         /* An overlay's upper layer may be a large tree: never on the loop, unless the queue is full. */
         if (worker_pool_submit(c->agent->pool, NULL, remove_work, remove_done, r) < 0) {
                 remove_work(r);
@@ -430,12 +417,28 @@ static void forget_runtime(struct agent_container *c)
         }
 }
 
+static void clean_host(struct agent_container *c)
+{
+        struct agent *a = c->agent;
+
+        stop_watching_status(c);
+        c->shim = loop_child_free(c->shim);
+        forget_runtime(c);
+        if (c->isolated)
+                isolators_cleanup(&a->host, &c->view);
+        c->isolated = false;
+        if (c->view.cgroup) /* its last process is not quite gone */
+                leftovers_add(&a->leftovers, cgroup_name(c->view.cgroup));
+        c->view.cgroup = cgroup_free(c->view.cgroup);
+        c->view.sandbox_fd = close_fd(c->view.sandbox_fd);
+}
+
 void container_end(struct agent_container *c, const struct task_outcome *outcome)
 {
         struct agent *a = c->agent;
 
         container_set_state(c, CONTAINER_STATE_ENDED);
-        log_info("task %s: %s%s%s", container_task_id(c), status_message_state_name(outcome->state),
+        log_info("task %s: %s%s%s", container_task_id(c), task_state_to_string(outcome->state),
                 outcome->message ? ": " : "", outcome->message ? outcome->message : "");
         /* First to disk: an agent that dies while it removes the cgroup could not tell again what the task used. */
         push_update(c, status_message_terminal(c, outcome));

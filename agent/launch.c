@@ -27,9 +27,12 @@
 #include "lib/base/log.h"
 #include "lib/net/codec.h"
 
-const char *launch_sandbox_in_container(void)
+/* In an image as Mesos has it; without one at its own path, which the host's read-only root has already. */
+static const char *sandbox_in_container(const struct agent_container *c)
 {
-        return "/mnt/mesos/sandbox";
+        const Mete__Api__Isolation *i = c->info->isolation;
+
+        return i && i->rootfs ? "/mnt/mesos/sandbox" : c->info->sandbox;
 }
 
 void launch_fill_place(const struct agent_container *c, struct task_place *ret)
@@ -40,7 +43,7 @@ void launch_fill_place(const struct agent_container *c, struct task_place *ret)
                 .agent_id = c->info->task->agent_id->value,
                 .agent_endpoint = a->endpoint,
                 .container_id = container_id(c),
-                .sandbox_in_container = launch_sandbox_in_container(),
+                .sandbox_in_container = sandbox_in_container(c),
                 .sandbox_path = c->info->sandbox,
                 .milli_cpus = a->options->milli_cpus,
                 .memory_bytes = a->options->memory_bytes,
@@ -90,7 +93,7 @@ static int make_sandbox(struct agent_container *c, struct error *e)
         if (c->view.sandbox_fd < 0)
                 return error_set_errno(e, -errno, "sandbox: cannot open the directory %s", c->info->sandbox);
         c->view.sandbox_path = xstrdup(c->info->sandbox);
-        c->view.sandbox_in_container = xstrdup(launch_sandbox_in_container());
+        c->view.sandbox_in_container = xstrdup(sandbox_in_container(c));
         return 0;
 }
 

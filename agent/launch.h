@@ -10,5 +10,3 @@ void launch_task(struct agent *a, const Mete__Agent__Command__Launch *launch);
 struct task_place;
 struct agent_container;
 void launch_fill_place(const struct agent_container *c, struct task_place *ret);
-/* Where the task sees its sandbox. Static text. */
-const char *launch_sandbox_in_container(void);

@@ -13,6 +13,7 @@
 #include "bpf/bpf.h"
 #include "lib/base/log.h"
 #include "lib/net/codec.h"
+#include "proto/validate.h"
 
 /* Names in a directory of ours. */
 static int list_names(int dirfd, struct string_list *ret)
@@ -56,17 +57,16 @@ static void rebuild_spec(struct agent_container *c)
         }
         if (c->info->sandbox)
                 c->view.sandbox_path = xstrdup(c->info->sandbox);
-        c->view.sandbox_in_container = xstrdup(launch_sandbox_in_container());
+        c->view.sandbox_in_container = xstrdup(place.sandbox_in_container);
 }
 
 static void find_host_side(struct agent_container *c)
 {
         _cleanup_error_ struct error e = {0};
 
-        if (isolators_recover(&c->agent->host, &c->view, &e) == 0)
-                c->isolated = true;
-        else
+        if (isolators_recover(&c->agent->host, &c->view, &e) < 0)
                 log_debug("task %s: %s", container_task_id(c), error_message(&e));
+        c->isolated = true; /* cleanup copes with what is not there */
 }
 
 static void end_with(struct agent_container *c, Mete__V1__TaskState state,

@@ -11,14 +11,6 @@
                 _m;                                                                                          \
         })
 
-const char *status_message_state_name(Mete__V1__TaskState s)
-{
-        const ProtobufCEnumValue *v =
-                protobuf_c_enum_descriptor_get_value(&mete__v1__task_state__descriptor, (int)s);
-
-        return v ? v->name : "TASK_UNKNOWN";
-}
-
 Mete__V1__TaskState status_message_latest(const struct agent_container *c)
 {
         if (c->updates.has_latest)

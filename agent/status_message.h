@@ -13,7 +13,5 @@ Mete__Agent__StatusUpdate *status_message_unknown(
 /* Borrows from c: free only the struct and its usage, by status_message_report_free. */
 Mete__Agent__TaskReport *status_message_report(const struct agent_container *c);
 void status_message_report_free(Mete__Agent__TaskReport *r);
-/* "TASK_FINISHED" */
-const char *status_message_state_name(Mete__V1__TaskState s);
 /* The state that the master should believe: of the newest update, else what the container is in. */
 Mete__V1__TaskState status_message_latest(const struct agent_container *c);

@@ -23,8 +23,6 @@ struct status_stream {
         struct mono_time retry_at; /* valid while in flight */
 };
 
-bool task_state_is_terminal(Mete__V1__TaskState s);
-
 void status_stream_done(struct status_stream *s);
 /* Takes ownership; gives the update a uuid when it has none. Nothing may follow a terminal state: -EALREADY, and u is freed. */
 int status_stream_push(struct status_stream *s, Mete__Agent__StatusUpdate *u) WARN_UNUSED;

@@ -1,10 +1,13 @@
 /*
- * Isolators: const operation tables, one file each, in one ordered array (isolators.c). They know neither the agent nor protobuf:
- * plain structs in, plan steps and errors out. All run on the agent's loop thread and must not block beyond short file operations.
+ * Isolators: const operation tables, one file each, in one ordered array (isolators.c). They know neither the
+ * agent nor protobuf: plain structs in, plan steps and errors out. All run on the agent's loop thread and
+ * must not block beyond short file operations.
  *
- * Order of a launch: every prepare() in table order (no effect on the host; a refusal leaves nothing behind), then every isolate() in
- * table order (effects on the host: cgroups, probe slots, directories), then the shim runs the plan. On any failure, and at the end of the container, every cleanup() in
- * reverse order; cleanup must cope with what was never set up. After a restart of the agent, recover() finds again what isolate() made.
+ * Order of a launch: every prepare() in table order (no effect on the host; a refusal leaves nothing behind),
+ * then every isolate() in table order (effects on the host: cgroups, probe slots, directories), then the shim
+ * runs the plan. On any failure, and at the end of the container, every cleanup() in reverse order; cleanup
+ * must cope with what was never set up. After a restart of the agent, recover() finds again what isolate()
+ * made.
  */
 #pragma once
 
@@ -18,35 +21,44 @@ struct bpf_probes;
 /* What the host and the agent's configuration give; one per agent, constant after start. */
 struct isolator_host {
         struct cgroup_root *cgroups;
-        struct bpf_probes *probes;      /* NULL: cgroup files only */
-        char *probes_missing;           /* why, one sentence, when probes is NULL */
-        const char *state_dir;          /* the agent's work dir: hidden from tasks in host-root mode */
-        const char *runtime_dir;        /* overlays live here: <runtime_dir>/containers/<id>/ */
+        struct bpf_probes *probes;       /* NULL: cgroup files only */
+        char *probes_missing;            /* why, one sentence, when probes is NULL */
+        const char *state_dir;           /* the agent's work dir: hidden from tasks in host-root mode */
+        const char *runtime_dir;         /* overlays live here: <runtime_dir>/containers/<id>/ */
         struct string_list hidden_paths; /* more to hide from tasks */
         uint64_t log_max_bytes;
         uint32_t log_files;
 };
 
-enum container_network { CONTAINER_NETWORK_NONE, CONTAINER_NETWORK_HOST, CONTAINER_NETWORK_MAX, CONTAINER_NETWORK_INVALID = -EINVAL };
+enum container_network {
+        CONTAINER_NETWORK_NONE,
+        CONTAINER_NETWORK_HOST,
+        CONTAINER_NETWORK_MAX,
+        CONTAINER_NETWORK_INVALID = -EINVAL
+};
 
-struct container_rlimit { char *type; uint64_t soft, hard; }; /* UINT64_MAX = unlimited */
+struct container_rlimit {
+        char *type;
+        uint64_t soft, hard;
+}; /* UINT64_MAX = unlimited */
 
-/* What a task asks for, already translated from the wire; owned by the agent's container. Strings may be NULL where "unset" means a default. */
+/* What a task asks for, already translated from the wire; owned by the agent's container. Strings may be NULL
+ * where "unset" means a default. */
 struct container_spec {
         char *container_id;
-        char **argv;                    /* NULL-terminated, at least one */
-        char *program;                  /* file to execute when it differs from argv[0] (CommandInfo.value); NULL = argv[0] */
-        char **environment;             /* NULL-terminated NAME=value, complete */
-        char *working_directory;        /* in the container; NULL = the sandbox */
+        char **argv;   /* NULL-terminated, at least one */
+        char *program; /* file to execute when it differs from argv[0] (CommandInfo.value); NULL = argv[0] */
+        char **environment;      /* NULL-terminated NAME=value, complete */
+        char *working_directory; /* in the container; NULL = the sandbox */
         char *hostname;
-        char *rootfs;                   /* NULL = host root, read-only */
-        char *user;                     /* spec for users_resolve; NULL = nobody */
+        char *rootfs; /* NULL = host root, read-only */
+        char *user;   /* spec for users_resolve; NULL = nobody */
         uint64_t milli_cpus, milli_cpus_limit;
         uint64_t memory_bytes, memory_limit_bytes;
         uint64_t pids_limit;
         enum container_network network;
         struct string_list capabilities_add, capabilities_drop;
-        char *seccomp_profile;          /* JSON text; NULL = the default profile */
+        char *seccomp_profile; /* JSON text; NULL = the default profile */
         bool seccomp_unconfined;
         struct container_rlimit *rlimits;
         size_t rlimit_count;
@@ -56,33 +68,38 @@ void container_spec_done(struct container_spec *s);
 /* The side of a container that isolators see. Owned by the agent. */
 struct container {
         const struct container_spec *spec;
-        char *sandbox_path;             /* on the host; a directory owned by the task's user */
+        char *sandbox_path; /* on the host; a directory owned by the task's user */
         int sandbox_fd;
-        char *sandbox_in_container;     /* the path the task sees it at */
-        struct cgroup *cgroup;          /* set by the cgroup isolator */
-        uint32_t probe_slot;            /* 0 = none; set by the probe isolator */
-        struct user_ids user;           /* set by the user isolator's prepare */
-        uint64_t capabilities;          /* set by the capabilities isolator's prepare: the seccomp profile depends on it */
+        char *sandbox_in_container; /* the path the task sees it at */
+        struct cgroup *cgroup;      /* set by the cgroup isolator */
+        uint32_t probe_slot;        /* 0 = none; set by the probe isolator */
+        struct user_ids user;       /* set by the user isolator's prepare */
+        uint64_t capabilities; /* set by the capabilities isolator's prepare: the seccomp profile depends on
+                                  it */
 };
 
 /* New limits for a running container (update). UINT64_MAX members mean no change. */
-struct container_limits { uint64_t milli_cpus, milli_cpus_limit, memory_bytes, memory_limit_bytes, pids_limit; };
+struct container_limits {
+        uint64_t milli_cpus, milli_cpus_limit, memory_bytes, memory_limit_bytes, pids_limit;
+};
 
 struct container_usage {
         struct cgroup_usage cgroup;
-        bool from_probes;               /* cpu_ns and the run-queue figures come from eBPF */
+        bool from_probes; /* cpu_ns and the run-queue figures come from eBPF */
         uint64_t cpu_ns;
         uint64_t runqueue_wait_ns, runqueue_waits, runqueue_hist[27], preemptions;
 };
 
 struct isolator {
-        const char *name;               /* "cgroup", "seccomp" */
-        const char *provides;           /* for `mete doctor`: "hard CPU, memory and process limits" */
-        /* Can this host give it? Tried once at start. 0, or -ENOTSUP with what is missing and what would provide it. */
+        const char *name;     /* "cgroup", "seccomp" */
+        const char *provides; /* for `mete doctor`: "hard CPU, memory and process limits" */
+        /* Can this host give it? Tried once at start. 0, or -ENOTSUP with what is missing and what would
+         * provide it. */
         int (*probe)(struct isolator_host *h, struct error *e);
         int (*prepare)(struct isolator_host *h, struct container *c, struct plan *p, struct error *e);
         int (*isolate)(struct isolator_host *h, struct container *c, struct error *e);
-        int (*update)(struct isolator_host *h, struct container *c, const struct container_limits *l, struct error *e);
+        int (*update)(struct isolator_host *h, struct container *c, const struct container_limits *l,
+                struct error *e);
         void (*usage)(struct isolator_host *h, struct container *c, struct container_usage *u);
         void (*cleanup)(struct isolator_host *h, struct container *c);
         int (*recover)(struct isolator_host *h, struct container *c, struct error *e);
@@ -90,15 +107,24 @@ struct isolator {
 
 extern const struct isolator *const isolators[]; /* NULL-terminated, in launch order */
 
-struct isolator_state { const struct isolator *isolator; int available; char *reason; }; /* available: 0 or negative errno */
+struct isolator_state {
+        const struct isolator *isolator;
+        int available;
+        char *reason;
+}; /* available: 0 or negative errno */
 /* Runs every probe. The caller frees with isolators_states_free. */
 struct isolator_state *isolators_probe(struct isolator_host *h, size_t *ret_count);
 void isolators_states_free(struct isolator_state *s, size_t count);
 
-/* All prepares into p. Fails closed: a task that needs an isolator whose probe failed is refused with that reason. */
-int isolators_prepare(struct isolator_host *h, struct container *c, struct plan *p, struct error *e) WARN_UNUSED;
-int isolators_isolate(struct isolator_host *h, struct container *c, struct error *e) WARN_UNUSED; /* cleans up after itself on failure */
-int isolators_update(struct isolator_host *h, struct container *c, const struct container_limits *l, struct error *e) WARN_UNUSED;
+/*
+ * All prepares into p, and the records that belong to no isolator: settings, command, environment. Fails closed: a task that needs an isolator whose probe failed is refused with that
+ * reason. */
+int isolators_prepare(
+        struct isolator_host *h, struct container *c, struct plan *p, struct error *e) WARN_UNUSED;
+int isolators_isolate(struct isolator_host *h, struct container *c,
+        struct error *e) WARN_UNUSED; /* cleans up after itself on failure */
+int isolators_update(struct isolator_host *h, struct container *c, const struct container_limits *l,
+        struct error *e) WARN_UNUSED;
 void isolators_usage(struct isolator_host *h, struct container *c, struct container_usage *ret);
 void isolators_cleanup(struct isolator_host *h, struct container *c);
 int isolators_recover(struct isolator_host *h, struct container *c, struct error *e) WARN_UNUSED;

@@ -1,13 +1,14 @@
 /*
- * Reading a task's output by its offset in the whole, across rotated files. The sandbox belongs to the task: what is opened
- * there must be a regular file with one link, reached without a symbolic link. Any thread.
+ * Reading a task's output by its offset in the whole, across rotated files. The sandbox belongs to the task:
+ * what is opened there must be a regular file with one link, reached without a symbolic link. Any thread.
  */
 #pragma once
 
 #include "lib/base/error.h"
 
 struct log_read {
-        uint64_t offset; /* of the first byte in the buffer: later than asked when that part was rotated away */
+        uint64_t offset; /* of the first byte in the buffer: later than asked when that part was rotated away
+                          */
         uint64_t total;  /* length of the whole output until now */
         size_t size;     /* bytes in the buffer; 0 at the end */
 };

@@ -1,7 +1,7 @@
 /*
- * The contract between agent and shim. The shim is one tiny static process per task, outside of the task's cgroup: it clones
- * the container's init into its cgroup and namespaces, pumps stdout and stderr into the sandbox with rotation, records how
- * it ended, and outlives the agent.
+ * The contract between agent and shim. The shim is one tiny static process per task, outside of the task's
+ * cgroup: it clones the container's init into its cgroup and namespaces, pumps stdout and stderr into the
+ * sandbox with rotation, records how it ended, and outlives the agent.
  *
  * File descriptors of the shim at exec (everything else is closed):
  *   0 /dev/null   1,2 the agent's stderr
@@ -19,34 +19,48 @@
  *   "exit"     the end: wait status, or the stage, errno and text of the step that failed; times
  *   "logs"     where the live log files begin in the whole output (log_read.h)
  * Lines of "key value": a newer agent reads what an older shim wrote.
- * Absence of "exit" with the lock free means that the shim itself was killed: the task is FAILED with that sentence.
+ * Absence of "exit" with the lock free means that the shim itself was killed: the task is FAILED with that
+ * sentence.
  */
 #pragma once
 
 #include "lib/base/error.h"
 #include "lib/linux/process.h"
 
-enum shim_fd { SHIM_FD_PLAN = 3, SHIM_FD_STATE, SHIM_FD_LOCK, SHIM_FD_STATUS, SHIM_FD_SANDBOX, SHIM_FD_CGROUP, SHIM_FD_FIRST_V1 };
+enum shim_fd {
+        SHIM_FD_PLAN = 3,
+        SHIM_FD_STATE,
+        SHIM_FD_LOCK,
+        SHIM_FD_STATUS,
+        SHIM_FD_SANDBOX,
+        SHIM_FD_CGROUP,
+        SHIM_FD_FIRST_V1
+};
 
 enum shim_event { SHIM_EVENT_STARTED = 1, SHIM_EVENT_EXITED, SHIM_EVENT_MAX };
 
 #define SHIM_TEXT_MAX 512
 struct shim_record {
-        struct process_id shim;     /* "shim" */
-        struct process_id init;     /* "started": pid in the agent's pid namespace */
-        uint64_t started_wall_ns;   /* execve done; 0 = never */
-        uint64_t finished_wall_ns;  /* 0 = still running */
-        int wait_status;            /* of the task's main process, valid when finished and failed_errno == 0 */
-        int failed_errno;           /* positive; a step before execve failed */
-        char failed_stage[32];      /* "mount", "exec" */
+        struct process_id shim;    /* "shim" */
+        struct process_id init;    /* "started": pid in the agent's pid namespace */
+        uint64_t started_wall_ns;  /* execve done; 0 = never */
+        uint64_t finished_wall_ns; /* 0 = still running */
+        int wait_status;           /* of the task's main process, valid when finished and failed_errno == 0 */
+        int failed_errno;          /* positive; a step before execve failed */
+        char failed_stage[32];     /* "mount", "exec" */
         char failed_text[SHIM_TEXT_MAX]; /* one sentence: what was tried on which object */
 };
-/* The status pipe carries {uint32_t event, struct shim_record}: a hint to look now; the files are the truth. */
-struct shim_message { uint32_t event, reserved; struct shim_record record; };
+/* The status pipe carries {uint32_t event, struct shim_record}: a hint to look now; the files are the truth.
+ */
+struct shim_message {
+        uint32_t event, reserved;
+        struct shim_record record;
+};
 
 /* Merges whatever files exist. 0, -ENOENT when there is none, -EBADMSG when one is malformed. */
 int shim_record_read(int state_dirfd, struct shim_record *ret) WARN_UNUSED;
-int shim_record_write(int state_dirfd, enum shim_event event, const struct shim_record *r) WARN_UNUSED; /* event 0 writes "shim" */
+int shim_record_write(int state_dirfd, enum shim_event event,
+        const struct shim_record *r) WARN_UNUSED; /* event 0 writes "shim" */
 /* Creates and takes the lock; give the fd to shim_spawn, then close it. -EBUSY when it is held. */
 int shim_lock_take(int state_dirfd, int *ret_fd) WARN_UNUSED;
 /* Is some shim holding the lock of this state directory? 1, 0, or -errno. */
@@ -54,6 +68,7 @@ int shim_lock_held(int state_dirfd);
 #define SHIM_LOCK_NAME "lock"
 
 /*
- * Init of the container (pid 1 in its namespace) reaps, forwards signals to the main process and ends with it. SIGTERM goes to every
- * process of the container, other signals to the main process' group. The agent signals init by its pid from "started".
+ * Init of the container (pid 1 in its namespace) reaps, forwards signals to the main process and ends with
+ * it. SIGTERM goes to every process of the container, other signals to the main process' group. The agent
+ * signals init by its pid from "started".
  */

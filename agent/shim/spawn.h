@@ -20,10 +20,13 @@ struct shim_spawn_options {
 };
 
 /*
- * Returns as soon as the shim executes. ret_pidfd becomes readable when the shim ends; ret_status_fd (non-blocking)
- * carries struct shim_message, and ends with the shim. The caller reaps the child by waitid(P_PIDFD).
+ * Returns as soon as the shim executes. ret_pidfd becomes readable when the shim ends; ret_status_fd
+ * (non-blocking) carries struct shim_message, and ends with the shim. The caller reaps the child by
+ * waitid(P_PIDFD).
  */
-int shim_spawn(const struct shim_spawn_options *o, int *ret_pidfd, int *ret_status_fd, struct error *e) WARN_UNUSED;
+int shim_spawn(
+        const struct shim_spawn_options *o, int *ret_pidfd, int *ret_status_fd, struct error *e) WARN_UNUSED;
 
-/* A copy of the program in memory that nothing can write to: what tasks find in /proc/PID/exe is not a file of the host. */
+/* A copy of the program in memory that nothing can write to: what tasks find in /proc/PID/exe is not a file
+ * of the host. */
 int shim_seal_executable(const char *path, int *ret_fd, struct error *e) WARN_UNUSED;

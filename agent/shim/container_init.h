@@ -1,0 +1,24 @@
+/*
+ * The container's init: born by the shim's clone3 in the task's cgroup and namespaces, it joins the v1
+ * cgroups, puts the root together, forks the task's main process, and is pid 1 of the container until that
+ * ends.
+ */
+#pragma once
+
+#include "agent/shim/log_pump.h"
+#include "agent/shim/steps.h"
+
+struct container_init {
+        const void *plan; /* checked and mapped */
+        size_t plan_size;
+        uint64_t namespaces;
+        size_t v1_count; /* fds from SHIM_FD_FIRST_V1 */
+        int sandbox_mount_fd;
+        int log_fds[LOG_STREAM_MAX];
+        int report_fd; /* struct shim_report; ends when the main process executes */
+        int status_fd; /* the wait status of the main process, an int */
+};
+void container_init_run(const struct container_init *c) __attribute__((noreturn));
+
+/* The task's main process: PROCESS and PRIVILEGE steps, then execve. */
+void container_task_run(const struct container_init *c, struct steps *s) __attribute__((noreturn));

@@ -1,0 +1,27 @@
+/* The isolators themselves, and what they share among each other. Everything else uses isolator.h. */
+#pragma once
+
+#include "isolators/isolator.h"
+
+extern const struct isolator isolator_cgroup, isolator_probes, isolator_namespaces, isolator_rootfs,
+        isolator_paths, isolator_rlimits, isolator_user, isolator_capabilities, isolator_privileges,
+        isolator_seccomp;
+
+/* CLONE_NEW* of a container: for the plan's settings. */
+uint64_t namespaces_flags(const struct container_spec *s);
+
+/* The name of a capability ("CAP_NET_RAW", "net_raw") as its number, -EINVAL when there is none. */
+int capability_from_string(const char *name);
+const char *capability_to_string(int cap); /* "CAP_CHOWN", NULL when there is none */
+#define CAPABILITY_COUNT 41                /* CAP_CHECKPOINT_RESTORE, 5.9, is the last */
+
+/* path is dir or lies below it; both absolute and without "..". */
+bool path_is_below(const char *path, const char *dir);
+/*
+ * Host-root mode: a hidden directory that holds the sandbox becomes an empty one with nothing but the way to it. In two halves,
+ * around the bind of the sandbox.
+ */
+void paths_add_way(const struct isolator_host *h, const struct container *c, struct plan *p);
+
+/* Path of a directory of this container below runtime_dir; the caller frees. */
+char *rootfs_container_dir(const struct isolator_host *h, const struct container *c);

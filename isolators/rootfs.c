@@ -1,0 +1,194 @@
+/*
+ * The root file system: an image directory under an overlay whose upper layer dies with the container, or the host's own root,
+ * read-only. Both get /proc, /sys, /dev, /tmp, /run of their own, and the sandbox.
+ */
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "isolators/isolators.h"
+#include "lib/linux/syscall.h"
+
+#define ATTR_SYSTEM (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
+#define ATTR_TMP (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
+/* The v2 tree, shown below the container's own cgroup. */
+#define CGROUP_MOUNT_POINT "/sys/fs/cgroup"
+
+char *rootfs_container_dir(const struct isolator_host *h, const struct container *c)
+{
+        return xasprintf("%s/containers/%s", h->runtime_dir, c->spec->container_id);
+}
+
+static int rootfs_probe(struct isolator_host *h, struct error *e)
+{
+        _cleanup_fd_ int tree = sys_open_tree(AT_FDCWD, "/", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+
+        if (tree < 0)
+                return error_set_errno(e, -ENOTSUP,
+                        "mounts by descriptor (open_tree, mount_setattr) do not work here (%s): Linux 5.12 "
+                        "and root have them",
+                        strerror(-tree));
+        int r = sys_mount_setattr(tree, "", AT_EMPTY_PATH, MOUNT_ATTR_NOSUID, 0, 0);
+        if (r < 0)
+                return error_set(e, -ENOTSUP, "mount_setattr does not work here (%s): Linux 5.12 has it",
+                        strerror(-r));
+        return 0;
+}
+
+/* An image that holds the agent's own directories, or lies in them, would show what is hidden. "/" is such a one. */
+static int check_image(const struct isolator_host *h, const struct container_spec *s, struct error *e)
+{
+        const char *const own[] = {h->state_dir, h->runtime_dir};
+        char resolved[PATH_MAX];
+        struct stat st;
+
+        if (s->rootfs[0] != '/')
+                return error_set(e, -EINVAL, "rootfs \"%.256s\" is not an absolute path", s->rootfs);
+        if (!realpath(s->rootfs, resolved) || stat(resolved, &st) < 0)
+                return error_set_errno(e, -errno, "rootfs %.256s cannot be opened", s->rootfs);
+        if (!S_ISDIR(st.st_mode))
+                return error_set(e, -ENOTDIR, "rootfs %.256s is not a directory", s->rootfs);
+        for (size_t i = 0; i < ELEMENTSOF(own); i++) {
+                char dir[PATH_MAX];
+                if (!own[i] || !realpath(own[i], dir))
+                        continue;
+                if (path_is_below(dir, resolved) || path_is_below(resolved, dir))
+                        return error_set(e, -EPERM,
+                                "rootfs %.256s holds or lies in the agent's directory %.256s: another "
+                                "directory is wanted",
+                                s->rootfs, dir);
+        }
+        return 0;
+}
+
+static void add_mount(
+        struct plan *p, uint32_t flags, const char *fstype, const char *target, const char *options)
+{
+        plan_add_strings(p, PLAN_PHASE_MOUNT, PLAN_STEP_MOUNT, flags, fstype, "", target, options, NULL);
+}
+
+static void add_devices(struct plan *p)
+{
+        static const struct {
+                const char *path;
+                uint32_t number;
+        } devices[] = {
+                {"/dev/null", PLAN_DEVICE(1, 3)},
+                {"/dev/zero", PLAN_DEVICE(1, 5)},
+                {"/dev/full", PLAN_DEVICE(1, 7)},
+                {"/dev/random", PLAN_DEVICE(1, 8)},
+                {"/dev/urandom", PLAN_DEVICE(1, 9)},
+                {"/dev/tty", PLAN_DEVICE(5, 0)},
+        };
+        static const char *const links[][2] = {
+                {"/proc/self/fd", "/dev/fd"},
+                {"/proc/self/fd/0", "/dev/stdin"},
+                {"/proc/self/fd/1", "/dev/stdout"},
+                {"/proc/self/fd/2", "/dev/stderr"},
+                {"pts/ptmx", "/dev/ptmx"},
+        };
+
+        /* Without nodev, or the nodes would not work; only we can make nodes, and read-only once it is complete. */
+        add_mount(
+                p, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, "tmpfs", "/dev", "mode=0755,size=64k,nr_inodes=64");
+        for (size_t i = 0; i < ELEMENTSOF(devices); i++)
+                plan_add_strings(
+                        p, PLAN_PHASE_MOUNT, PLAN_STEP_DEVICE, devices[i].number, devices[i].path, NULL);
+        for (size_t i = 0; i < ELEMENTSOF(links); i++)
+                plan_add_strings(p, PLAN_PHASE_MOUNT, PLAN_STEP_SYMLINK, 0, links[i][0], links[i][1], NULL);
+        add_mount(p, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, "devpts", "/dev/pts",
+                "newinstance,ptmxmode=0666,mode=0620,gid=5");
+}
+
+static void add_temporary(const struct container *c, struct plan *p)
+{
+        char world[96], run[96], shm[96];
+        unsigned long long size = c->spec->memory_limit_bytes;
+
+        /* Their pages are charged to the container; the size only turns a kill into "no space left". */
+        (void)snprintf(world, sizeof(world), "mode=1777,size=%llu", size);
+        (void)snprintf(run, sizeof(run), "mode=0755,size=%llu", size);
+        (void)snprintf(shm, sizeof(shm), "mode=1777,size=%llu", size);
+        add_mount(p, ATTR_TMP | MOUNT_ATTR_NOEXEC, "tmpfs", "/dev/shm", shm);
+        add_mount(p, ATTR_TMP, "tmpfs", "/tmp", world);
+        add_mount(p, ATTR_TMP | PLAN_MOUNT_OPTIONAL, "tmpfs", "/var/tmp", world);
+        add_mount(p, ATTR_TMP | PLAN_MOUNT_OPTIONAL, "tmpfs", "/run", run);
+}
+
+static void add_system(struct isolator_host *h, struct plan *p)
+{
+        add_mount(p, ATTR_SYSTEM, "proc", "/proc", "");
+        /* A new instance of the container's network namespace, without what the host mounts below it. */
+        add_mount(p, ATTR_SYSTEM | MOUNT_ATTR_RDONLY, "sysfs", "/sys", "");
+        /* On a hybrid host the directory stays empty: the v1 hierarchies are none of the task's business. */
+        if (cgroup_root_layout(h->cgroups) == CGROUP_LAYOUT_UNIFIED)
+                add_mount(p, ATTR_SYSTEM | MOUNT_ATTR_RDONLY, "cgroup2", CGROUP_MOUNT_POINT, "");
+}
+
+static void add_sandbox(const struct isolator_host *h, const struct container *c, struct plan *p)
+{
+        if (!c->spec->rootfs)
+                paths_add_way(h, c, p);
+        plan_add_strings(p, PLAN_PHASE_MOUNT, PLAN_STEP_BIND, PLAN_BIND_SANDBOX | PLAN_BIND_EXEC,
+                c->sandbox_path, c->sandbox_in_container, NULL);
+}
+
+static int rootfs_prepare(struct isolator_host *h, struct container *c, struct plan *p, struct error *e)
+{
+        if (str_empty(c->sandbox_in_container) || c->sandbox_in_container[0] != '/')
+                return error_set(e, -EINVAL, "the sandbox has no absolute path in the container");
+        if (c->spec->rootfs) {
+                int r = check_image(h, c->spec, e);
+                if (r < 0)
+                        return r;
+                _cleanup_free_ char *dir = rootfs_container_dir(h, c);
+                _cleanup_free_ char *upper = xasprintf("%s/upper", dir);
+                _cleanup_free_ char *work = xasprintf("%s/work", dir);
+                plan_add_strings(
+                        p, PLAN_PHASE_ROOT, PLAN_STEP_ROOT_OVERLAY, 0, c->spec->rootfs, upper, work, NULL);
+        } else {
+                plan_add(p, PLAN_PHASE_ROOT, PLAN_STEP_ROOT_HOST, 0);
+        }
+        add_system(h, p);
+        add_devices(p);
+        add_temporary(c, p);
+        add_sandbox(h, c, p);
+        plan_add_strings(p, PLAN_PHASE_PROTECT, PLAN_STEP_READONLY, 0, "/dev", NULL);
+        return 0;
+}
+
+static int rootfs_isolate(struct isolator_host *h, struct container *c, struct error *e)
+{
+        static const char *const names[] = {"upper", "work"};
+
+        if (!c->spec->rootfs)
+                return 0;
+        _cleanup_free_ char *dir = rootfs_container_dir(h, c);
+        int r = mkdir_parents_at(AT_FDCWD, dir, 0700);
+        for (size_t i = 0; i < ELEMENTSOF(names) && r >= 0; i++) {
+                _cleanup_free_ char *path = xasprintf("%s/%s", dir, names[i]);
+                /* The upper directory becomes "/" of the container: everybody there must be able to enter it. */
+                r = mkdir(path, 0755) < 0 && errno != EEXIST ? -errno : 0;
+        }
+        return r < 0 ? error_set_errno(e, r, "cannot make the overlay directories in %s", dir) : 0;
+}
+
+static void rootfs_cleanup(struct isolator_host *h, struct container *c)
+{
+        _cleanup_free_ char *dir = rootfs_container_dir(h, c);
+
+        (void)!remove_tree_at(AT_FDCWD, dir);
+}
+
+const struct isolator isolator_rootfs = {
+        .name = "rootfs",
+        .provides = "own root file system, /dev, /proc, /sys, /tmp and /run",
+        .probe = rootfs_probe,
+        .prepare = rootfs_prepare,
+        .isolate = rootfs_isolate,
+        .cleanup = rootfs_cleanup,
+};

@@ -1,10 +1,12 @@
 /*
- * HTTP/1.1 server over libevent's evhttp: keep-alive, longest-prefix routes, bounded bodies, and streams that write exactly one
- * HTTP chunk per RecordIO record. Loop thread only.
+ * HTTP/1.1 server over libevent's evhttp: keep-alive, longest-prefix routes, bounded bodies, and streams that
+ * write exactly one HTTP chunk per RecordIO record. Loop thread only.
  *
- * A handler gets a request with its whole body read and must, now or later, answer it exactly once: http_respond*(),
- * or http_stream_open(). The request is freed by the answer; a request that the peer abandons is freed after its `on_close`.
- * Bounds: headers 64 KiB, body `max_body_bytes` (413 beyond), connections `max_connections` (503 beyond), idle 60 s.
+ * A handler gets a request with its whole body read and must, now or later, answer it exactly once:
+ * http_respond*(), or http_stream_open(). The answer frees the request. When the peer goes away first (or the
+ * server is freed), the request stays readable, and its answer only frees it. Bounds: headers 64 KiB (400
+ * beyond), body `max_body_bytes` (413 beyond), connections that have sent a request `max_connections` (503
+ * beyond), idle 60 s. GET routes answer HEAD too. The server is not freed from within a handler.
  */
 #pragma once
 
@@ -18,35 +20,39 @@ struct http_request;
 struct http_stream;
 
 struct http_server_options {
-        size_t max_body_bytes;   /* 0: 8 MiB */
-        size_t max_connections;  /* 0: 4096 */
+        size_t max_body_bytes;    /* 0: 8 MiB */
+        size_t max_connections;   /* 0: 4096 */
         uint64_t idle_timeout_ns; /* 0: 60 s */
 };
 
 typedef void (*http_handler)(struct http_request *req, void *userdata);
 
-int http_server_new(struct loop *l, const struct http_server_options *o, struct http_server **ret, struct error *e) WARN_UNUSED;
+int http_server_new(struct loop *l, const struct http_server_options *o, struct http_server **ret,
+        struct error *e) WARN_UNUSED;
 /* Numeric address ("127.0.0.1", "::1"). Port 0 picks one. *ret_port (may be NULL) is the port bound. */
-int http_server_listen(struct http_server *s, const char *address, uint16_t port, uint16_t *ret_port, struct error *e) WARN_UNUSED;
+int http_server_listen(struct http_server *s, const char *address, uint16_t port, uint16_t *ret_port,
+        struct error *e) WARN_UNUSED;
 struct http_server *http_server_free(struct http_server *s); /* closes every connection and stream */
 
 /*
- * Longest registered prefix at '/' boundaries wins; trailing slash fine; a path with ".." is 404. `methods` is a comma list
+ * Longest registered prefix at '/' boundaries wins; trailing slash fine; a path with ".." is 404. `methods`
+ * is a comma list
  * ("GET,POST"); others get 405 with Allow. `/name/<prefix>` aliases are further routes.
  */
-void http_server_route(struct http_server *s, const char *prefix, const char *methods, http_handler handler, void *userdata);
+void http_server_route(
+        struct http_server *s, const char *prefix, const char *methods, http_handler handler, void *userdata);
 /* Is the address (text) one of 127.0.0.0/8, ::1? */
 bool address_is_loopback(const char *address);
 
 /* ---- request ---- */
 const char *http_request_method(const struct http_request *r);
-const char *http_request_path(const struct http_request *r);                     /* decoded, without the query */
-const char *http_request_subpath(const struct http_request *r);                  /* behind the matched prefix, "" or "/..." */
+const char *http_request_path(const struct http_request *r);    /* decoded, without the query */
+const char *http_request_subpath(const struct http_request *r); /* behind the matched prefix, "" or "/..." */
 const char *http_request_query(struct http_request *r, const char *name);        /* decoded value or NULL */
 const char *http_request_header(const struct http_request *r, const char *name); /* or NULL */
 const void *http_request_body(const struct http_request *r, size_t *ret_len);
-const struct sockaddr *http_request_peer(const struct http_request *r);          /* the client's address and port */
-const struct sockaddr *http_request_local(const struct http_request *r);         /* our end of the connection */
+const struct sockaddr *http_request_peer(const struct http_request *r);  /* the client's address and port */
+const struct sockaddr *http_request_local(const struct http_request *r); /* our end of the connection */
 
 void http_request_add_header(struct http_request *r, const char *name, const char *value); /* of the answer */
 void http_respond(struct http_request *r, int status, const char *content_type, const void *body, size_t len);
@@ -54,13 +60,17 @@ void http_respond(struct http_request *r, int status, const char *content_type, 
 void http_respond_text(struct http_request *r, int status, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /* ---- streams ---- */
-/* Answers 200, chunked. on_close (may be NULL) fires once when the peer goes; the stream is freed right after it returns. */
-struct http_stream *http_stream_open(struct http_request *r, const char *content_type, void (*on_close)(struct http_stream *s, void *userdata), void *userdata);
-/* One RecordIO record as one chunk. -EPIPE when closed; -ENOBUFS when more than the bound (16 MiB) waits for a slow peer: close it then. */
+/* Answers 200, chunked. on_close (may be NULL) fires once when the peer goes; the stream is freed right after
+ * it returns. */
+struct http_stream *http_stream_open(struct http_request *r, const char *content_type,
+        void (*on_close)(struct http_stream *s, void *userdata), void *userdata);
+/* One RecordIO record as one chunk. -EPIPE when closed; -ENOBUFS when more than the bound (16 MiB) waits for
+ * a slow peer: close it then. */
 int http_stream_record(struct http_stream *s, const void *data, size_t len) WARN_UNUSED;
 /* Bytes that wait for the peer. */
 size_t http_stream_pending(const struct http_stream *s);
-/* Called whenever the pending bytes have drained to zero: for back-pressure on long sources (log follow). NULL removes. */
+/* Called whenever the pending bytes have drained to zero: for back-pressure on long sources (log follow).
+ * NULL removes. */
 void http_stream_on_drain(struct http_stream *s, void (*on_drain)(struct http_stream *s, void *userdata));
 /* Ends with the zero chunk. on_close does not fire. Frees the stream. */
 void http_stream_close(struct http_stream *s);

@@ -1,0 +1,410 @@
+#include "lib/net/http_server.h"
+
+#include <arpa/inet.h>
+#include <event2/bufferevent.h>
+#include <event2/listener.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <utlist.h>
+
+#include "lib/net/http_internal.h"
+
+#define LISTEN_BACKLOG 1024
+/* How long a listener rests when there is no descriptor left for a connection. */
+#define ACCEPT_PAUSE_NS (100 * NSEC_PER_MSEC)
+
+struct route {
+        char *prefix; /* without a slash at its end; "" is every path */
+        char *methods;
+        http_handler handler;
+        void *userdata;
+};
+
+/* All listeners of the process, since libevent's error callback cannot tell whose listener it is. */
+struct listener {
+        struct evconnlistener *socket; /* owned by the evhttp */
+        struct http_server *server;
+        struct loop_timer *pause;
+        struct listener *next;
+};
+static struct listener *listeners;
+
+struct http_server {
+        struct loop *loop;
+        struct evhttp *http;
+        size_t max_connections;
+        struct timeval idle_timeout;
+        struct route *routes;
+        size_t route_count;
+        struct http_connection *connections; /* k: evhttp connection -> v: ours, owned */
+};
+
+const struct timeval *http_server_idle_timeout(const struct http_server *s)
+{
+        return &s->idle_timeout;
+}
+
+/* ---- connections ---- */
+
+static void on_connection_closed(struct evhttp_connection *peer, void *userdata)
+{
+        struct http_connection *c = userdata;
+        struct http_request *active = c->active;
+
+        (void)peer;
+        HASH_DEL(c->server->connections, c);
+        free(c);
+        if (active)
+                http_request_lost(active);
+}
+
+static struct http_connection *connection_find(struct http_server *s, struct evhttp_connection *peer)
+{
+        struct http_connection *c;
+
+        HASH_FIND_PTR(s->connections, &peer, c);
+        return c;
+}
+
+static struct http_connection *connection_of(struct http_server *s, struct evhttp_connection *peer)
+{
+        struct http_connection *c = connection_find(s, peer);
+        int fd = bufferevent_getfd(evhttp_connection_get_bufferevent(peer));
+        socklen_t len;
+
+        if (c)
+                return c;
+        c = NEW0(struct http_connection);
+        c->peer = peer;
+        c->server = s;
+        len = sizeof(c->remote);
+        (void)getpeername(fd, &c->remote.any, &len);
+        len = sizeof(c->local);
+        (void)getsockname(fd, &c->local.any, &len);
+        HASH_ADD_PTR(s->connections, peer, c);
+        evhttp_connection_set_closecb(peer, on_connection_closed, c);
+        return c;
+}
+
+/* ---- routes ---- */
+
+/* Is `method` in the comma list? Whoever answers GET answers HEAD: evhttp leaves the body out. */
+static bool methods_have(const char *methods, const char *method)
+{
+        const char *wanted = str_equal(method, "HEAD") && !strstr(methods, "HEAD") ? "GET" : method;
+        size_t len = strlen(wanted);
+
+        for (const char *p = methods; len > 0 && p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL) {
+                p += strspn(p, " ");
+                if (strncmp(p, wanted, len) == 0 && strchr(", ", p[len]))
+                        return true;
+        }
+        return false;
+}
+
+static bool prefix_matches(const char *prefix, const char *path)
+{
+        size_t len = strlen(prefix);
+
+        return strncmp(path, prefix, len) == 0 && (path[len] == '\0' || path[len] == '/');
+}
+
+/* The longest prefix; where it has several rows, the one with the method. */
+static const struct route *route_find(const struct http_server *s, const char *path, const char *method)
+{
+        const struct route *best = NULL;
+        size_t best_len = 0;
+
+        for (size_t i = 0; i < s->route_count; i++) {
+                const struct route *route = &s->routes[i];
+                size_t len = strlen(route->prefix);
+
+                if (!prefix_matches(route->prefix, path) || (best && len < best_len))
+                        continue;
+                if (best && len == best_len && methods_have(best->methods, method))
+                        continue;
+                best = route;
+                best_len = len;
+        }
+        return best;
+}
+
+static char *allowed_methods(const struct http_server *s, const char *prefix)
+{
+        _cleanup_buffer_ struct buffer b = {};
+
+        for (size_t i = 0; i < s->route_count; i++)
+                if (str_equal(s->routes[i].prefix, prefix))
+                        for (const char *p = s->routes[i].methods; *p; p++)
+                                if (p == s->routes[i].methods || *p == ',')
+                                        buffer_printf(&b, "%s%.*s", b.len > 0 ? ", " : "",
+                                                (int)strcspn(p + (*p == ','), ","), p + (*p == ','));
+        return buffer_take(&b);
+}
+
+void http_server_route(
+        struct http_server *s, const char *prefix, const char *methods, http_handler handler, void *userdata)
+{
+        size_t len = strlen(prefix);
+
+        while (len > 0 && prefix[len - 1] == '/')
+                len--;
+        s->routes = xrealloc(s->routes, (s->route_count + 1) * sizeof(*s->routes));
+        s->routes[s->route_count++] = (struct route){
+                .prefix = xstrndup(prefix, len),
+                .methods = xstrdup(methods),
+                .handler = handler,
+                .userdata = userdata,
+        };
+}
+
+static bool has_parent_segment(const char *path)
+{
+        for (const char *p = path; (p = strstr(p, "..")); p += 2)
+                if ((p == path || p[-1] == '/') && (p[2] == '\0' || p[2] == '/'))
+                        return true;
+        return false;
+}
+
+/* The decoded path, or NULL when there is none that a route could have. */
+static char *decode_path(struct evhttp_request *message)
+{
+        const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(message);
+        const char *raw = uri ? evhttp_uri_get_path(uri) : NULL;
+        _cleanup_free_ char *path = NULL;
+        size_t len = 0;
+
+        if (!raw)
+                return NULL;
+        path = evhttp_uridecode(raw, /* decode_plus= */ 0, &len);
+        if (!path || path[0] != '/' || strlen(path) != len || has_parent_segment(path))
+                return NULL;
+        return TAKE_PTR(path);
+}
+
+/*
+ * A message whose end two readers could see at different places is refused: with a proxy before us it would
+ * smuggle a second request. What is left of it may still be on the wire, so the connection ends with the
+ * answer.
+ */
+static const char *framing_problem(const struct http_request *r)
+{
+        const char *encoding = http_request_header(r, "Transfer-Encoding");
+
+        if (!encoding)
+                return NULL;
+        if (strcasecmp(encoding, "chunked") != 0)
+                return "the only Transfer-Encoding accepted is chunked";
+        if (http_request_header(r, "Content-Length"))
+                return "a request with Transfer-Encoding must not have a Content-Length";
+        return NULL;
+}
+
+static void refuse_and_close(struct http_request *r, int status, const char *text)
+{
+        http_request_add_header(r, "Connection", "close");
+        http_respond_text(r, status, "%s", text);
+}
+
+static void route_request(struct http_server *s, struct http_request *r)
+{
+        const struct route *route;
+
+        r->path = decode_path(r->message);
+        route = r->path ? route_find(s, r->path, http_request_method(r)) : NULL;
+        if (!route) {
+                http_respond_text(r, 404, "there is nothing at this path");
+                return;
+        }
+        if (!methods_have(route->methods, http_request_method(r))) {
+                _cleanup_free_ char *allow = allowed_methods(s, route->prefix);
+
+                http_request_add_header(r, "Allow", allow);
+                http_respond_text(
+                        r, 405, "%s is not allowed here: expected %s", http_request_method(r), allow);
+                return;
+        }
+        r->prefix_len = strlen(route->prefix);
+        route->handler(r, route->userdata);
+}
+
+static void on_request(struct evhttp_request *message, void *userdata)
+{
+        struct http_server *s = userdata;
+        struct evhttp_connection *peer = evhttp_request_get_connection(message);
+        struct http_connection *c = connection_of(s, peer);
+        struct http_request *r = http_request_new(s->loop, c, message);
+        const char *problem;
+
+        c->active = r;
+        problem = framing_problem(r);
+        if (problem)
+                refuse_and_close(r, 400, problem);
+        else if (HASH_COUNT(s->connections) > s->max_connections)
+                refuse_and_close(r, 503, "too many connections: try again later");
+        else
+                route_request(s, r);
+        /* The answer may have ended the connection. */
+        c = connection_find(s, peer);
+        if (c && c->active == r && !r->stream)
+                http_connection_watch(c);
+}
+
+/* ---- listening ---- */
+
+static void on_pause_over(struct loop_timer *t, void *userdata)
+{
+        struct listener *l = userdata;
+
+        (void)t;
+        (void)evconnlistener_enable(l->socket);
+}
+
+/* Out of descriptors, most likely: the loop would spin on a connection that it cannot accept. */
+static void on_accept_error(struct evconnlistener *socket, void *userdata)
+{
+        struct listener *l;
+
+        (void)userdata;
+        LL_FOREACH (listeners, l) {
+                if (l->socket != socket)
+                        continue;
+                (void)evconnlistener_disable(socket);
+                loop_timer_arm(l->pause, ACCEPT_PAUSE_NS, 0);
+        }
+}
+
+static int address_parse(const char *text, uint16_t port, union address *ret, socklen_t *ret_len)
+{
+        union address a = {};
+
+        if (inet_pton(AF_INET, text, &a.v4.sin_addr) == 1) {
+                a.v4.sin_family = AF_INET;
+                a.v4.sin_port = htons(port);
+                *ret_len = sizeof(a.v4);
+        } else if (inet_pton(AF_INET6, text, &a.v6.sin6_addr) == 1) {
+                a.v6.sin6_family = AF_INET6;
+                a.v6.sin6_port = htons(port);
+                *ret_len = sizeof(a.v6);
+        } else {
+                return -EINVAL;
+        }
+        *ret = a;
+        return 0;
+}
+
+bool address_is_loopback(const char *address)
+{
+        union address a;
+        socklen_t len;
+
+        if (address_parse(address, 0, &a, &len) < 0)
+                return false;
+        if (a.any.sa_family == AF_INET)
+                return ntohl(a.v4.sin_addr.s_addr) >> 24 == 127;
+        if (IN6_IS_ADDR_V4MAPPED(&a.v6.sin6_addr))
+                return a.v6.sin6_addr.s6_addr[12] == 127;
+        return IN6_IS_ADDR_LOOPBACK(&a.v6.sin6_addr);
+}
+
+int http_server_listen(
+        struct http_server *s, const char *address, uint16_t port, uint16_t *ret_port, struct error *e)
+{
+        struct evconnlistener *socket;
+        struct listener *l;
+        union address a;
+        socklen_t len;
+        int one = 1;
+
+        if (address_parse(address, port, &a, &len) < 0)
+                return error_set(e, -EINVAL, "cannot listen on '%s': expected a numeric IPv4 or IPv6 address",
+                        address);
+        errno = 0;
+        socket = evconnlistener_new_bind(loop_base(s->loop), NULL, NULL,
+                LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE, LISTEN_BACKLOG, &a.any,
+                (int)len);
+        if (!socket)
+                return error_set_errno(
+                        e, errno ? -errno : -EIO, "cannot listen on %s port %u", address, port);
+        /* Connections inherit it. */
+        (void)setsockopt(evconnlistener_get_fd(socket), IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+        (void)getsockname(evconnlistener_get_fd(socket), &a.any, &len);
+        if (!evhttp_bind_listener(s->http, socket)) {
+                evconnlistener_free(socket);
+                return error_set(e, -ENOMEM, "cannot listen on %s port %u: out of memory", address, port);
+        }
+        l = NEW0(struct listener);
+        *l = (struct listener){.socket = socket, .server = s};
+        l->pause = loop_timer_new(s->loop, on_pause_over, l);
+        LL_PREPEND(listeners, l);
+        evconnlistener_set_error_cb(socket, on_accept_error);
+        if (ret_port)
+                *ret_port = ntohs(a.any.sa_family == AF_INET ? a.v4.sin_port : a.v6.sin6_port);
+        return 0;
+}
+
+/* ---- life ---- */
+
+int http_server_new(
+        struct loop *l, const struct http_server_options *o, struct http_server **ret, struct error *e)
+{
+        static const struct http_server_options defaults;
+        struct http_server *s = NEW0(struct http_server);
+        uint64_t idle;
+
+        o = o ? o : &defaults;
+        idle = o->idle_timeout_ns ? o->idle_timeout_ns : 60 * NSEC_PER_SEC;
+        s->loop = l;
+        s->http = evhttp_new(loop_base(l));
+        if (!s->http) {
+                free(s);
+                return error_set(e, -ENOMEM, "cannot create an HTTP server: out of memory");
+        }
+        s->max_connections = o->max_connections ? o->max_connections : 4096;
+        s->idle_timeout = (struct timeval){
+                .tv_sec = (time_t)(idle / NSEC_PER_SEC),
+                .tv_usec = (suseconds_t)(idle % NSEC_PER_SEC / NSEC_PER_USEC),
+        };
+        evhttp_set_timeout_tv(s->http, &s->idle_timeout);
+        evhttp_set_max_headers_size(s->http, HTTP_HEADERS_MAX);
+        evhttp_set_max_body_size(
+                s->http, (ev_ssize_t)(o->max_body_bytes ? o->max_body_bytes : 8 * 1024 * 1024));
+        /* A body that is too large is read to its end and dropped, so that the peer gets to see the 413. */
+        (void)evhttp_set_flags(s->http, EVHTTP_SERVER_LINGERING_CLOSE);
+        evhttp_set_default_content_type(s->http, NULL);
+        /* Every method comes to us: 405 is the routes' answer. */
+        evhttp_set_allowed_methods(s->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD |
+                                                    EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS |
+                                                    EVHTTP_REQ_TRACE | EVHTTP_REQ_CONNECT | EVHTTP_REQ_PATCH);
+        evhttp_set_gencb(s->http, on_request, s);
+        *ret = s;
+        return 0;
+}
+
+struct http_server *http_server_free(struct http_server *s)
+{
+        struct listener *l, *next;
+
+        if (!s)
+                return NULL;
+        LL_FOREACH_SAFE(listeners, l, next)
+        {
+                if (l->server != s)
+                        continue;
+                LL_DELETE(listeners, l);
+                (void)loop_timer_free(l->pause);
+                free(l);
+        }
+        /* Closes the connections, each of which takes leave by on_connection_closed(). */
+        evhttp_free(s->http);
+        for (size_t i = 0; i < s->route_count; i++) {
+                free(s->routes[i].prefix);
+                free(s->routes[i].methods);
+        }
+        free(s->routes);
+        free(s);
+        return NULL;
+}

@@ -4,8 +4,10 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
+#include "agent/doctor.h"
 #include "lib/base/log.h"
 
+/* Exit code, or negative errno. */
 static int run(const struct agent_options *options, struct error *e)
 {
         struct agent agent;
@@ -13,6 +15,8 @@ static int run(const struct agent_options *options, struct error *e)
         if (geteuid() != 0)
                 return error_set(
                         e, -EPERM, "mete-agent makes cgroups, namespaces and mounts: run it as root");
+        if (options->doctor)
+                return agent_doctor(options->json, stdout);
         if (options->purge)
                 return agent_purge(options, e);
         int r = agent_start(&agent, options, e);
@@ -42,5 +46,5 @@ int main(int argc, char **argv)
                 log_error("%s", error_message(&e));
                 return EXIT_FAILURE;
         }
-        return EXIT_SUCCESS;
+        return r;
 }

@@ -44,6 +44,8 @@ static const struct option_row rows[] = {
         ROW("kill-tasks-on-exit", 0, OPTION_BOOL, kill_tasks_on_exit, NULL, "on SIGTERM kill every task and leave nothing behind", 0, NULL),
         ROW("no-ebpf", 0, OPTION_BOOL, no_ebpf, NULL, "measure from cgroup files only", 0, "Other"),
         ROW("purge", 0, OPTION_BOOL, purge, NULL, "kill what an agent with these options left, remove its cgroups, probes and runtime state, and exit", 0, NULL),
+        ROW("doctor", 0, OPTION_BOOL, doctor, NULL, "try every isolation on this host, say what is missing, and exit", 0, NULL),
+        ROW("json", 0, OPTION_BOOL, json, NULL, "with --doctor: print JSON", 0, NULL),
         ROW("verbose", 'v', OPTION_BOOL, verbose, NULL, "log details", 0, NULL),
 };
 /* clang-format on */

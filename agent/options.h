@@ -26,6 +26,8 @@ struct agent_options {
         bool insecure;
         bool purge;
         bool no_ebpf;
+        bool doctor;
+        bool json;
         bool verbose;
         char *master_host; /* parsed from master */
         uint16_t master_port;

@@ -1,6 +1,7 @@
 /*
  * Mounts by file descriptor. Everything below a root that we do not own is reached by dirfd and openat2 (RESOLVE_IN_ROOT, no magic
  * links), so that a symlink in an image cannot lead a mount outside of it. For single-threaded callers in their own mount namespace (the shim).
+ * The fds must have been opened in that namespace: the kernel (EINVAL) mounts on, and clones from, none but its own.
  */
 #pragma once
 

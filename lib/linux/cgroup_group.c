@@ -46,6 +46,7 @@ static int read_id(struct cgroup *c)
 static void cache_drop(struct cgroup_parent_cache *cache)
 {
         cleanup_free(&cache->name);
+        cache->name = NULL;
         for (size_t i = 0; i < HIERARCHY_MAX; i++)
                 cache->fds[i] = close_fd(cache->fds[i]);
 }

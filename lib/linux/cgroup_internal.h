@@ -74,7 +74,8 @@ enum usage_file {
         USAGE_MEMORY_LIMIT,
         USAGE_MEMORY_STAT,
         USAGE_MEMORY_EVENTS,  /* v1: memory.oom_control */
-        USAGE_MEMORY_FAILCNT, /* v1 only */
+        USAGE_MEMORY_FAILCNT, /* v1 only, as the next */
+        USAGE_MEMORY_SWAP_FAILCNT,
         USAGE_PIDS_CURRENT,
         USAGE_PIDS_EVENTS,
         USAGE_FILE_MAX,

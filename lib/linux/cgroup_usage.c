@@ -28,6 +28,7 @@ static const struct usage_file_names usage_files[USAGE_FILE_MAX] = {
         [USAGE_MEMORY_STAT] = {CGROUP_MEMORY, "memory.stat", "memory.stat"},
         [USAGE_MEMORY_EVENTS] = {CGROUP_MEMORY, "memory.events", "memory.oom_control"},
         [USAGE_MEMORY_FAILCNT] = {CGROUP_MEMORY, NULL, "memory.failcnt"},
+        [USAGE_MEMORY_SWAP_FAILCNT] = {CGROUP_MEMORY, NULL, "memory.memsw.failcnt"},
         [USAGE_PIDS_CURRENT] = {CGROUP_PIDS, "pids.current", "pids.current"},
         [USAGE_PIDS_EVENTS] = {CGROUP_PIDS, "pids.events", "pids.events"},
 };
@@ -176,7 +177,18 @@ static int read_memory_events(struct cgroup *c, struct cgroup_usage *u)
         }
         /* v1 counts failed charges, and no OOM that killed nobody. */
         u->memory_events_oom = u->memory_oom_kills;
-        return read_value(c, USAGE_MEMORY_FAILCNT, &u->memory_events_max);
+        r = read_value(c, USAGE_MEMORY_FAILCNT, &u->memory_events_max);
+        if (r < 0)
+                return r;
+        /* Memory with swap is charged first: with both limits equal, as we set them, it is the one that fails. */
+        uint64_t swap_failures = 0;
+        r = read_value(c, USAGE_MEMORY_SWAP_FAILCNT, &swap_failures);
+        if (r < 0 && r != -ENOENT)
+                return r;
+        if (swap_failures > UINT64_MAX - u->memory_events_max)
+                return -ERANGE;
+        u->memory_events_max += swap_failures;
+        return 0;
 }
 
 static int read_memory(struct cgroup *c, struct cgroup_usage *ret)

@@ -1,7 +1,8 @@
 /*
  * The probes against the running kernel, as root: accuracy against cpu.stat, inheritance, slots, pins. Everything happens below the cgroup
- * mete-test-<pid> of the v2 mount and below a directory in /run; the number of BPF programs in the kernel is the same before and after.
+ * mete-test-<pid> of the v2 mount and below a directory in /run; no BPF program of any set is left in the kernel.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <mntent.h>
@@ -31,7 +32,8 @@
 #define DEADLINE_NS (10 * NSEC_PER_SEC)
 
 static char *v2_mount, *test_root, *pin_dir;
-static unsigned before; /* programs of other sets on this machine */
+static uint32_t sets[64]; /* ids of the key maps of every set that was opened */
+static size_t set_count;
 
 /* ---- helpers ---- */
 
@@ -146,6 +148,38 @@ static uint64_t rusage_ns(const struct rusage *u)
                ((uint64_t)u->ru_utime.tv_usec + (uint64_t)u->ru_stime.tv_usec) * NSEC_PER_USEC;
 }
 
+/* Programs in the kernel that use a map of a set of ours, so that other agents of this machine do not matter. */
+static unsigned programs_in_kernel(void)
+{
+        unsigned n = 0;
+
+        for (uint32_t id = 0; bpf_prog_get_next_id(id, &id) == 0;) {
+                _cleanup_fd_ int fd = bpf_prog_get_fd_by_id(id);
+                uint32_t maps[16];
+                struct bpf_prog_info info = {.nr_map_ids = ELEMENTSOF(maps), .map_ids = (uintptr_t)maps};
+                uint32_t size = sizeof(info);
+                bool ours = false;
+
+                if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &size) < 0)
+                        continue;
+                for (size_t i = 0; i < MIN(info.nr_map_ids, ELEMENTSOF(maps)); i++)
+                        for (size_t j = 0; j < set_count; j++)
+                                ours |= maps[i] == sets[j];
+                n += ours;
+        }
+        return n;
+}
+
+static void remember_set(const struct bpf_probes *p)
+{
+        struct bpf_map_info info = {};
+        uint32_t size = sizeof(info);
+
+        assert_int_equal(bpf_obj_get_info_by_fd(p->maps[SET_MAP_KEYS], &info, &size), 0);
+        assert_true(set_count < ELEMENTSOF(sets));
+        sets[set_count++] = info.id;
+}
+
 static struct bpf_probes *open_probes(const char *pins, uint32_t slots)
 {
         struct bpf_options o = {.pin_dir = pins, .slots = slots};
@@ -155,6 +189,7 @@ static struct bpf_probes *open_probes(const char *pins, uint32_t slots)
 
         if (r < 0)
                 fail_msg("%s", error_message(&e));
+        remember_set(p);
         for (enum bpf_group g = 0; g < BPF_GROUP_MAX; g++) {
                 const char *reason = NULL;
                 if (!bpf_probes_group_up(p, g, &reason))
@@ -209,33 +244,19 @@ static void assert_parity(const char *what, uint64_t measured, uint64_t expected
         assert_true(error > -0.001 && error < 0.001);
 }
 
-/* Ours: other tests may load sets of their own meanwhile. */
-static unsigned programs_in_kernel(void)
-{
-        static const char *const names[] = {"tree_mkdir", "tree_rmdir", "cpu_runtime", "sched_switched"};
-        unsigned n = 0;
-
-        for (uint32_t id = 0; bpf_prog_get_next_id(id, &id) == 0;) {
-                _cleanup_fd_ int fd = bpf_prog_get_fd_by_id(id);
-                struct bpf_prog_info info = {};
-                uint32_t size = sizeof(info);
-
-                if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &size) < 0)
-                        continue;
-                for (size_t i = 0; i < ELEMENTSOF(names); i++)
-                        n += str_equal(info.name, names[i]);
-        }
-        return n;
-}
-
 /* The kernel frees programs a little after the last reference is gone. */
-static void assert_programs(unsigned expected)
+static bool programs_become(unsigned expected)
 {
         struct mono_time start = mono_now();
 
         while (programs_in_kernel() != expected && mono_elapsed_ns(start, mono_now()) < DEADLINE_NS)
                 (void)usleep(1000);
-        assert_int_equal(programs_in_kernel(), expected);
+        return programs_in_kernel() == expected;
+}
+
+static void assert_programs(unsigned expected)
+{
+        assert_true(programs_become(expected));
 }
 
 static bool mounted(const char *path)
@@ -505,14 +526,14 @@ static void test_adoption(void **state)
         wait_for(start_in(gone, short_burst));
         bpf_probes_read(p, slot, &c1);
         bpf_probes_free(p);
-        assert_programs(before + 4);
+        assert_programs(4);
 
         wait_for(start_in(path, short_burst));
         cgroup_drop(gone);
 
         p = open_probes(pin_dir, 8);
         assert_true(bpf_probes_adopted(p));
-        assert_programs(before + 4);
+        assert_programs(4);
         assert_int_equal(bpf_probes_find(p, cgroup_id_of(path), &found), 0);
         assert_int_equal(found, slot);
         bpf_probes_read(p, slot, &c2);
@@ -531,7 +552,7 @@ static void test_adoption(void **state)
         /* Another number of slots does not fit: one clean generation in its place. */
         p = open_probes(pin_dir, 4);
         assert_false(bpf_probes_adopted(p));
-        assert_programs(before + 4);
+        assert_programs(4);
         assert_int_equal(bpf_probes_find(p, cgroup_id_of(path), &found), -ENOENT);
         earlier = cgroup_cpu_ns(path);
         slot = add(p, path);
@@ -540,7 +561,7 @@ static void test_adoption(void **state)
         bpf_probes_free(p);
         cgroup_drop(path);
         purge();
-        assert_programs(before);
+        assert_programs(0);
 }
 
 static char *generation_dir(void)
@@ -568,14 +589,14 @@ static void test_half_a_set_is_replaced(void **state)
                 assert_int_equal(unlink(victim), 0);
                 p = open_probes(pin_dir, 8);
                 assert_false(bpf_probes_adopted(p));
-                assert_programs(before + 4);
+                assert_programs(4);
                 bpf_probes_free(p);
                 p = open_probes(pin_dir, 8);
                 assert_true(bpf_probes_adopted(p));
                 bpf_probes_free(p);
         }
         purge();
-        assert_programs(before);
+        assert_programs(0);
 }
 
 /* What a kill in the middle of remove leaves: a key of a slot that nobody owns. */
@@ -630,10 +651,10 @@ static void test_group_comes_back(void **state)
         p->meta->groups &= ~(1U << BPF_GROUP_SCHED);
         assert_int_equal(unlink(link), 0);
         bpf_probes_free(p);
-        assert_programs(before + 3);
+        assert_programs(3);
         p = open_probes(pin_dir, 1);
         assert_true(bpf_probes_adopted(p));
-        assert_programs(before + 4);
+        assert_programs(4);
         wait_for(start_in(path, short_burst));
         bpf_probes_read(p, slot, &c);
         assert_true(c.runqueue_waits > 0);
@@ -645,9 +666,9 @@ static void test_group_comes_back(void **state)
 static void test_purge_leaves_nothing(void **state)
 {
         bpf_probes_free(open_probes(pin_dir, 8));
-        assert_programs(before + 4);
+        assert_programs(4);
         purge();
-        assert_programs(before);
+        assert_programs(0);
         assert_false(mounted(pin_dir));
         assert_int_equal(access(pin_dir, F_OK), -1);
         purge();
@@ -667,16 +688,30 @@ static void test_foreign_directory_is_refused(void **state)
         assert_int_equal(access(pin_dir, F_OK), -1);
 }
 
+static unsigned open_fds(void)
+{
+        DIR *dir = opendir("/proc/self/fd");
+        unsigned n = 0;
+
+        assert_non_null(dir);
+        while (readdir(dir))
+                n++;
+        (void)closedir(dir);
+        return n;
+}
+
 static void test_refusals(void **state)
 {
+        unsigned fds = open_fds();
         struct bpf_options o = {.slots = 8193};
         _cleanup_error_ struct error e = {};
         struct bpf_probes *p = NULL;
 
         assert_int_equal(bpf_probes_open(&o, &p, &e), -EINVAL);
         assert_null(p);
+        /* Unpinned, it lives as long as a descriptor of it. */
         assert_int_equal(bpf_supported(&e), 0);
-        assert_programs(before);
+        assert_int_equal(open_fds(), fds);
 }
 
 /* A process without privileges gets a sentence, and leaves nothing. */
@@ -701,7 +736,7 @@ static void test_unprivileged(void **state)
         assert_non_null(strstr(text, "CAP_BPF"));
         (void)close_fd(pipes[0]);
         (void)close_fd(pipes[1]);
-        assert_programs(before);
+        assert_programs(0);
 }
 
 /* ---- the fixture ---- */
@@ -727,7 +762,6 @@ static int set_up(void **state)
                 return -1;
         test_root = xasprintf("%s/mete-test-%d", v2_mount, getpid());
         pin_dir = xasprintf("/run/mete-test-%d", getpid());
-        before = programs_in_kernel();
         return mkdir(test_root, 0755);
 }
 
@@ -742,6 +776,8 @@ static int tear_down(void **state)
         int r = remove_cgroups(test_root);
 
         if (bpf_probes_purge(pin_dir, NULL) < 0)
+                r = -1;
+        if (!programs_become(0))
                 r = -1;
         free(test_root);
         free(pin_dir);

@@ -184,7 +184,9 @@ void container_acknowledge(struct agent_container *c, const void *uuid, size_t l
                 return;
         }
         if (!c->updates.terminal_acknowledged) {
-                checkpoint_updates(c);
+                /* While it starts the next update is about to be written: sent twice after a crash, at worst. */
+                if (c->state != CONTAINER_STATE_STARTING)
+                        checkpoint_updates(c);
                 container_flush_updates(c);
                 return;
         }

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <time.h>
 
 #include "agent/checkpoint.h"
 #include "lib/base/id.h"
@@ -10,15 +11,23 @@
 
 #define IDENTITY_FILE "agent"
 #define LOCK_FILE "lock"
+#define LOCK_TRIES 50
+#define LOCK_PAUSE_NS (20 * 1000 * 1000)
 
 static int take_lock(struct identity *i, struct error *e)
 {
         i->lock_fd = openat(i->meta_fd, LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (i->lock_fd < 0)
                 return error_set_errno(e, -errno, "cannot open the lock file of the work directory");
-        if (flock(i->lock_fd, LOCK_EX | LOCK_NB) < 0)
-                return error_set(e, -EBUSY,
-                        "another agent is using this work directory: give each its own --work-dir");
+        /* An agent that was killed a moment ago still holds it until the kernel has torn it down. */
+        for (int attempt = 0; flock(i->lock_fd, LOCK_EX | LOCK_NB) < 0; attempt++) {
+                const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
+
+                if (attempt == LOCK_TRIES)
+                        return error_set(e, -EBUSY,
+                                "another agent is using this work directory: give each its own --work-dir");
+                (void)nanosleep(&pause, NULL);
+        }
         return 0;
 }
 

@@ -4,12 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "lib/base/log.h"
 #include "lib/linux/network.h"
 
 #define BODY_MAX (64u << 10) /* no call to an agent is larger */
 #define CONNECTIONS_MAX 512
+#define LISTEN_TRIES 25
+#define LISTEN_PAUSE_NS (20 * 1000 * 1000)
 
 struct agent_api {
         struct agent *agent;
@@ -163,6 +166,21 @@ static void on_health(struct http_request *http, void *userdata)
         http_respond(http, 200, NULL, NULL, 0);
 }
 
+/* The agent before us may be dying still. */
+static int listen_patiently(struct agent_api *api, struct error *e)
+{
+        const struct agent_options *o = api->agent->options;
+        const struct timespec pause = {.tv_nsec = LISTEN_PAUSE_NS};
+        int r = -EADDRINUSE;
+
+        for (int i = 0; i < LISTEN_TRIES && r == -EADDRINUSE; i++) {
+                if (i > 0)
+                        (void)nanosleep(&pause, NULL);
+                r = http_server_listen(api->server, o->address, (uint16_t)o->port, NULL, e);
+        }
+        return r;
+}
+
 int agent_api_new(struct agent *a, struct agent_api **ret, struct error *e)
 {
         const struct http_server_options o = {.max_body_bytes = BODY_MAX, .max_connections = CONNECTIONS_MAX};
@@ -173,7 +191,7 @@ int agent_api_new(struct agent *a, struct agent_api **ret, struct error *e)
         if (r == 0) {
                 http_server_route(api->server, "/mete/v1", "POST", on_call, api);
                 http_server_route(api->server, "/health", "GET", on_health, api);
-                r = http_server_listen(api->server, a->options->address, (uint16_t)a->options->port, NULL, e);
+                r = listen_patiently(api, e);
         }
         if (r < 0) {
                 agent_api_free(api);

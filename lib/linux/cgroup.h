@@ -137,7 +137,7 @@ struct cgroup_usage {
 };
 /*
  * Uses kept file descriptors (opened on first use). Missing, malformed or out-of-range numbers leave their flags false. -ENODEV when the
- * group was removed. v1: memory_events_max counts failed charges, memory_events_oom the kills, and OOM kills of nested groups count there.
+ * group was removed. v1: memory_events_max counts failed charges (always 0 on some kernels, 6.18 among them: go by memory_oom_kills), memory_events_oom the kills, and OOM kills of nested groups count there.
  */
 int cgroup_read_usage(struct cgroup *c, struct cgroup_usage *ret) WARN_UNUSED;
 /* Only the CPU part, and only the OOM count: cheap, for tight loops. */

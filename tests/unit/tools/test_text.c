@@ -1,0 +1,150 @@
+/* What people read: sizes, cores, tables, suggestions, and text of others made harmless. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tools/mete/log_reader.h"
+#include "tools/mete/text.h"
+#include "tools/mete/verb.h"
+
+static void sizes(void **state)
+{
+        static const struct {
+                uint64_t bytes;
+                const char *text;
+        } cases[] = {
+                {0, "0 B"},
+                {1023, "1023 B"},
+                {1024, "1 KiB"},
+                {1536, "1.5 KiB"},
+                {UINT64_C(64) << 20, "64 MiB"},
+                {(UINT64_C(64) << 20) + (1 << 17), "64.1 MiB"},
+                {(UINT64_C(1) << 20) - 1, "1 MiB"},
+                {UINT64_C(1023) << 20, "1023 MiB"},
+                {UINT64_C(3) << 29, "1.5 GiB"},
+                {UINT64_MAX, "16 EiB"},
+        };
+        char buf[TEXT_MAX];
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+                assert_string_equal(text_size(cases[i].bytes, buf), cases[i].text);
+}
+
+static void cores(void **state)
+{
+        char buf[TEXT_MAX];
+
+        assert_string_equal(text_cores(2, buf), "2");
+        assert_string_equal(text_cores(0.25, buf), "0.25");
+        assert_string_equal(text_cores(0, buf), "0");
+        assert_string_equal(text_cores(10, buf), "10");
+        assert_string_equal(text_cores(100.5, buf), "100.5");
+        assert_string_equal(text_cores(0.0004, buf), "0");
+}
+
+static void states(void **state)
+{
+        assert_string_equal(text_task_state(METE__V1__TASK_STATE__TASK_RUNNING), "running");
+        assert_string_equal(text_job_state(METE__API__JOB_STATE__JOB_QUEUED), "queued");
+        assert_string_equal(text_agent_state(METE__API__AGENT__STATE__AGENT_ACTIVE), "active");
+        assert_string_equal(text_task_state((Mete__V1__TaskState)999), "unknown");
+}
+
+static void hostile_text(void **state)
+{
+        static const struct {
+                const char *given, *safe;
+        } cases[] = {
+                {"plain", "plain"},
+                {"\033]0;owned\007", "?]0;owned?"},
+                {"a\nb\rc", "a?b?c"},
+                {"\xc2\x9b"
+                 "31m",
+                        "??31m"},
+                {"gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f"},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_free_ char *safe = text_safe(cases[i].given);
+
+                assert_string_equal(safe, cases[i].safe);
+        }
+}
+
+static void tables(void **state)
+{
+        static const struct column columns[] = {
+                {"NAME", COLUMN_LEFT}, {"SIZE", COLUMN_RIGHT}, {"END", COLUMN_LEFT}};
+        CLEANUP(cleanup_table_free) struct table *t = table_new(columns, ELEMENTSOF(columns));
+        _cleanup_free_ char *text = NULL;
+        size_t len = 0;
+        FILE *f = open_memstream(&text, &len);
+
+        table_cell(t, "a-long-name");
+        table_cellf(t, "%d", 7);
+        table_cell(t, NULL);
+        table_cell(t, "gr\xc3\xbc\xc3\x9f");
+        table_cell(t, "12345");
+        table_cell(t, "x");
+        table_print(t, f);
+        fclose(f);
+        assert_string_equal(text, "NAME          SIZE  END\n"
+                                  "a-long-name      7  -\n"
+                                  "gr\xc3\xbc\xc3\x9f         12345  x\n");
+}
+
+static void suggestions(void **state)
+{
+        assert_string_equal(verb_suggest("lgos"), "logs");
+        assert_string_equal(verb_suggest("stat"), "stats");
+        assert_string_equal(verb_suggest("inpsect"), "inspect");
+        assert_string_equal(verb_suggest("agent"), "agents");
+        assert_string_equal(verb_suggest("top"), "stats");
+        assert_null(verb_suggest("frobnicate"));
+        assert_null(verb_suggest("x"));
+        assert_null(verb_suggest(""));
+        assert_null(verb_suggest("a-word-that-is-longer-than-any-verb-could-ever-be"));
+        assert_int_equal(text_distance("abc", "acb"), 1);
+        assert_int_equal(text_distance("", "abc"), 3);
+}
+
+/* Lines that arrive in pieces are prefixed once. */
+static void prefixed_lines(void **state)
+{
+        bool at_line_start = true;
+        char got[256] = "";
+        int fds[2];
+
+        assert_int_equal(pipe(fds), 0);
+        assert_int_equal(log_write_prefixed(fds[1], "7.0 | ", &at_line_start, "one\ntw", 6), 0);
+        assert_false(at_line_start);
+        assert_int_equal(log_write_prefixed(fds[1], "7.0 | ", &at_line_start, "o\n", 2), 0);
+        assert_true(at_line_start);
+        assert_int_equal(log_write_prefixed(fds[1], NULL, &at_line_start, "raw\n", 4), 0);
+        close(fds[1]);
+        assert_true(read(fds[0], got, sizeof(got) - 1) > 0);
+        close(fds[0]);
+        assert_string_equal(got, "7.0 | one\n7.0 | two\nraw\n");
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(sizes),
+                cmocka_unit_test(cores),
+                cmocka_unit_test(states),
+                cmocka_unit_test(hostile_text),
+                cmocka_unit_test(tables),
+                cmocka_unit_test(suggestions),
+                cmocka_unit_test(prefixed_lines),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,124 @@
+/* The tables of verbs and options: complete, without clashes, and the same in the manual and the completion that we ship. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <ctype.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/mete/completion.h"
+#include "tools/mete/verb.h"
+
+static void rows_are_complete(void **state)
+{
+        for (size_t i = 0; verbs[i]; i++) {
+                const struct option_parser *p = &verbs[i]->parser;
+                _cleanup_free_ char *program = xasprintf("mete %s", verbs[i]->name);
+
+                assert_string_equal(p->program, program);
+                assert_non_null(p->summary);
+                assert_non_null(p->synopsis);
+                assert_non_null(verbs[i]->run);
+                for (size_t j = 0; j < p->count; j++) {
+                        const struct option_row *row = &p->rows[j];
+
+                        assert_true(row->help && !isupper((unsigned char)row->help[0]));
+                        assert_false(str_has_suffix(row->help, "."));
+                        assert_true((row->type == OPTION_BOOL) == (row->value == NULL));
+                        assert_true(row->offset < verbs[i]->options_size);
+                }
+        }
+}
+
+static void names_do_not_clash(void **state)
+{
+        for (size_t i = 0; verbs[i]; i++) {
+                const struct option_parser *p = &verbs[i]->parser;
+
+                assert_ptr_equal(verb_find(verbs[i]->name), verbs[i]);
+                for (size_t j = 0; j < p->count; j++)
+                        for (size_t k = 0; k < j; k++) {
+                                assert_string_not_equal(p->rows[j].name, p->rows[k].name);
+                                assert_false(p->rows[j].letter && p->rows[j].letter == p->rows[k].letter);
+                        }
+        }
+}
+
+/* Each verb that prints speaks JSON. */
+static void json_everywhere(void **state)
+{
+        static const char *const printing[] = {
+                "run", "ps", "jobs", "logs", "stats", "kill", "agents", "inspect", "doctor", "version"};
+
+        for (size_t i = 0; i < ELEMENTSOF(printing); i++) {
+                const struct verb *v = verb_find(printing[i]);
+                bool found = false;
+
+                assert_non_null(v);
+                for (size_t j = 0; j < v->parser.count; j++)
+                        found |= str_equal(v->parser.rows[j].name, "json");
+                assert_true(found);
+        }
+}
+
+static char *read_text(const char *path)
+{
+        char *text = NULL;
+        size_t len;
+
+        if (read_file_at(AT_FDCWD, path, /* max= */ 1 << 20, &text, &len) < 0)
+                fail_msg("cannot read %s: run the tests from the top of the tree", path);
+        return text;
+}
+
+static void shipped_completion_is_current(void **state)
+{
+        _cleanup_free_ char *shipped = read_text("deploy/completion/mete.bash"), *now = NULL;
+        size_t len;
+        FILE *f = open_memstream(&now, &len);
+
+        assert_int_equal(completion_print("bash", f, NULL), 0);
+        fclose(f);
+        if (!str_equal(shipped, now))
+                fail_msg("write it again: build/release/bin/mete completion bash "
+                         ">deploy/completion/mete.bash");
+}
+
+static void shipped_manual_is_current(void **state)
+{
+        _cleanup_free_ char *shipped = read_text("docs/man/mete.1"), *now = NULL;
+        size_t len;
+        FILE *f = open_memstream(&now, &len);
+
+        man_page_print(f);
+        fclose(f);
+        if (!str_equal(shipped, now))
+                fail_msg("write it again: build/release/bin/mete help --man >docs/man/mete.1");
+}
+
+static void unknown_shell(void **state)
+{
+        _cleanup_error_ struct error e = {0};
+
+        assert_int_equal(completion_print("tcsh", stdout, &e), -EINVAL);
+        assert_non_null(strstr(error_message(&e), "tcsh"));
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(rows_are_complete),
+                cmocka_unit_test(names_do_not_clash),
+                cmocka_unit_test(json_everywhere),
+                cmocka_unit_test(shipped_completion_is_current),
+                cmocka_unit_test(shipped_manual_is_current),
+                cmocka_unit_test(unknown_shell),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,18 @@
+/* One line a verb; each is defined in its own verb_<name>.c. */
+#pragma once
+
+#include "tools/mete/verb.h"
+
+extern const struct verb verb_agents;
+extern const struct verb verb_completion;
+extern const struct verb verb_dev;
+extern const struct verb verb_doctor;
+extern const struct verb verb_help;
+extern const struct verb verb_inspect;
+extern const struct verb verb_jobs;
+extern const struct verb verb_kill;
+extern const struct verb verb_logs;
+extern const struct verb verb_ps;
+extern const struct verb verb_run;
+extern const struct verb verb_stats;
+extern const struct verb verb_version;

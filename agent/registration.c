@@ -145,7 +145,8 @@ static int encode(struct agent *a, struct attributes *attributes, struct buffer 
         s.version = (char *)METE_VERSION;
         s.boot_id = a->boot_id;
         s.measurement = a->measurement;
-        s.cgroup_layout = (char *)cgroup_layout_to_string(cgroup_root_layout(a->host.cgroups));
+        if (a->host.cgroups)
+                s.cgroup_layout = (char *)cgroup_layout_to_string(cgroup_root_layout(a->host.cgroups));
         s.has_highest_epoch = true;
         s.highest_epoch = a->identity.highest_epoch;
         s.address = a->endpoint;

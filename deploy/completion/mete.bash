@@ -1,6 +1,6 @@
 # bash completion of mete: written by `mete completion bash`
 _mete() {
-        local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb= i words=
+        local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb='' i words=''
         COMPREPLY=()
         for ((i = 1; i < COMP_CWORD; i++)); do
                 case ${COMP_WORDS[i]} in
@@ -11,7 +11,7 @@ _mete() {
         done
         case $verb:$prev in
         dev:--work-dir|run:--rootfs) mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
-        ) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        run:--seccomp) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
         esac
         case $verb in
         '') words='dev run ps jobs logs stats kill agents inspect doctor version completion help --master --version --help' ;;

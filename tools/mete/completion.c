@@ -18,7 +18,7 @@ static void print_option_words(const struct verb *v, FILE *f)
 /* Values that are files or directories, so that the shell offers those. */
 static bool wants_path(const struct option_row *row)
 {
-        return str_equal(row->value, "DIR") || str_equal(row->value, "FILE");
+        return row->value && (str_equal(row->value, "DIR") || str_has_prefix(row->value, "FILE"));
 }
 
 static void print_bash_path_options(FILE *f, const char *value)
@@ -29,7 +29,7 @@ static void print_bash_path_options(FILE *f, const char *value)
                 for (size_t j = 0; j < verbs[i]->parser.count; j++) {
                         const struct option_row *row = &verbs[i]->parser.rows[j];
 
-                        if (!str_equal(row->value, value))
+                        if (!row->value || !str_has_prefix(row->value, value))
                                 continue;
                         fprintf(f, "%s%s:--%s", first ? "" : "|", verbs[i]->name, row->name);
                         first = false;
@@ -40,7 +40,7 @@ static void print_bash(FILE *f)
 {
         fputs("# bash completion of mete: written by `mete completion bash`\n"
               "_mete() {\n"
-              "        local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb= i words=\n"
+              "        local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb='' i words=''\n"
               "        COMPREPLY=()\n"
               "        for ((i = 1; i < COMP_CWORD; i++)); do\n"
               "                case ${COMP_WORDS[i]} in\n"

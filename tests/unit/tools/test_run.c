@@ -22,7 +22,7 @@ static Mete__Api__JobSpec *build(const char *line, struct error *e)
         _cleanup_free_ char *copy = xasprintf("run %s", line);
         struct run_options o = {0};
         Mete__Api__JobSpec *spec = NULL;
-        char *argv[32] = {0}, *save = NULL;
+        char *argv[64] = {0}, *save = NULL;
         int argc = 0, first = 0;
 
         for (char *word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save))

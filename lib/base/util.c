@@ -144,17 +144,20 @@ void buffer_puts(struct buffer *b, const char *s)
 
 void buffer_printf(struct buffer *b, const char *fmt, ...)
 {
+        size_t room = b->allocated - b->len;
         va_list ap, again;
         int n;
 
         va_start(ap, fmt);
         va_copy(again, ap);
-        n = vsnprintf(NULL, 0, fmt, ap);
+        n = vsnprintf(b->data ? b->data + b->len : NULL, room, fmt, ap);
         va_end(ap);
         if (n < 0)
                 abort();
-        buffer_reserve(b, (size_t)n);
-        (void)vsnprintf(b->data + b->len, (size_t)n + 1, fmt, again);
+        if ((size_t)n >= room) {
+                buffer_reserve(b, (size_t)n);
+                (void)vsnprintf(b->data + b->len, (size_t)n + 1, fmt, again);
+        }
         va_end(again);
         b->len += (size_t)n;
 }

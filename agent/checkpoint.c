@@ -128,5 +128,13 @@ bool checkpoint_kill_exists(int containers_fd, const char *id)
 
 int checkpoint_container_remove(int containers_fd, const char *id)
 {
+        _cleanup_fd_ int fd = open_container(containers_fd, id);
+
+        /*
+         * "task" first: with it the container is forgotten in one step. Were "updates" gone and "task" still there when we
+         * die, a task that ended would look like a launch that was interrupted.
+         */
+        if (fd >= 0 && unlinkat(fd, TASK_FILE, 0) < 0 && errno != ENOENT)
+                return -errno;
         return remove_tree_at(containers_fd, id);
 }

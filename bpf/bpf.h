@@ -18,8 +18,7 @@
 
 struct bpf_probes;
 
-/* Groups of programs load and fail independently; without the tree there is no identity, hence no probes at
- * all. */
+/* Groups of programs load and fail independently; without the tree there is no identity, so no set. */
 enum bpf_group {
         BPF_GROUP_TREE,  /* cgroups made and removed below ours */
         BPF_GROUP_CPU,   /* cpu_ns */
@@ -37,16 +36,16 @@ struct bpf_options {
 };
 
 /*
- * Adopts the pinned set of an earlier process when boot, programs, CPUs and number of slots are the same;
- * otherwise removes what is pinned and loads anew. -ENOTSUP, -EPERM and the like, with one sentence on why
- * there is no BPF; nothing is left behind then.
+ * Adopts the pinned set of an earlier process when boot, layout, CPUs and number of slots are the same; programs
+ * of another build are replaced, and the counters go on. Otherwise removes what is pinned and loads anew.
+ * -ENOTSUP, -EPERM and the like, with one sentence on why there is no BPF; nothing is left behind then.
  */
 int bpf_probes_open(const struct bpf_options *o, struct bpf_probes **ret, struct error *e) WARN_UNUSED;
 /* Unmaps and closes. Pinned programs count on; unpinned ones are gone. */
 struct bpf_probes *bpf_probes_free(struct bpf_probes *p);
 DEFINE_CLEANUP(struct bpf_probes, bpf_probes_free)
-/* Removes everything pinned below pin_dir, the bpffs that open mounted there, and the directory. Missing is
- * success. */
+/* Removes everything pinned below pin_dir, the bpffs that open
+ * mounted there, and the directory. 0 when missing. */
 int bpf_probes_purge(const char *pin_dir, struct error *e) WARN_UNUSED;
 /* Loads and attaches a set once and leaves nothing behind. 0, or why there is no BPF: for `mete doctor`. */
 int bpf_supported(struct error *e) WARN_UNUSED;

@@ -3,9 +3,8 @@
  * typed arguments (tp_btf: no kprobe, no tracefs) and pinned by its links. A group that fails takes nothing
  * with it and leaves a sentence why.
  */
-#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "bpf/internal.h"
 #include "bpf/libbpf_calls.h"
@@ -130,25 +129,17 @@ static int explain(const struct group *g, int r, struct error *e)
 
 /* ---- loading ---- */
 
-static int share_maps(const struct bpf_probes *p, struct bpf_object *object)
+static int share_map(const struct bpf_probes *p, struct bpf_map *map)
 {
         struct bpf_config config = {.cpus = p->cpus};
-        struct bpf_map *map;
+        const char *name = bpf_map__name(map);
 
-        bpf_object__for_each_map(map, object)
-        {
-                const char *name = bpf_map__name(map);
-                int r = -ENOENT;
-
-                if (str_equal(name, ".rodata.config"))
-                        r = bpf_map__set_initial_value(map, &config, sizeof(config));
-                for (enum set_map m = 0; m < SET_MAP_MAX; m++)
-                        if (str_equal(name, set_map_names[m]))
-                                r = bpf_map__reuse_fd(map, p->maps[m]);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
+        if (str_equal(name, ".rodata.config"))
+                return bpf_map__set_initial_value(map, &config, sizeof(config));
+        for (enum set_map m = 0; m < SET_MAP_MAX; m++)
+                if (str_equal(name, set_map_names[m]))
+                        return bpf_map__reuse_fd(map, p->maps[m]); /* frees the name */
+        return -ENOENT;
 }
 
 static int open_object(const struct bpf_probes *p, enum bpf_group g, struct bpf_object **ret)
@@ -157,11 +148,13 @@ static int open_object(const struct bpf_probes *p, enum bpf_group g, struct bpf_
         LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = groups[g].name);
         struct bpf_object *object =
                 bpf_object__open_mem(bytes->start, (size_t)(bytes->end - bytes->start), &opts);
-        int r;
+        struct bpf_map *map;
+        int r = 0;
 
         if (!object)
                 return -errno;
-        r = share_maps(p, object);
+        for (map = bpf_object__next_map(object, NULL); r == 0 && map; map = bpf_object__next_map(object, map))
+                r = share_map(p, map);
         if (r == 0)
                 r = bpf_object__load(object);
         if (r < 0) {
@@ -172,90 +165,95 @@ static int open_object(const struct bpf_probes *p, enum bpf_group g, struct bpf_
         return 0;
 }
 
-static char *link_path(const struct bpf_probes *p, const char *program)
+static void set_down(struct bpf_probes *p, enum bpf_group g, const struct error *why)
 {
-        return xasprintf("%s/link_%s", p->pins, program);
+        free(p->reasons[g]);
+        p->reasons[g] = xstrdup(error_message(why));
 }
 
-static int attach_one(
-        struct bpf_probes *p, struct bpf_object *object, const struct program *program, struct error *e)
-{
-        struct bpf_program *found = bpf_object__find_program_by_name(object, program->name);
-        _cleanup_free_ char *path = p->pins ? link_path(p, program->name) : NULL;
-        _cleanup_fd_ int fd = -1;
-
-        assert(found);
-        fd = bpf_raw_tracepoint_open(NULL, bpf_program__fd(found));
-        if (fd < 0)
-                return error_set_errno(
-                        e, fd, "attaching %s to the tracepoint %s", program->name, program->tracepoint);
-        if (!path) {
-                assert(p->link_count < SET_LINKS_MAX);
-                p->links[p->link_count++] = TAKE_FD(fd);
-                return 0;
-        }
-        if (bpf_obj_pin(fd, path) < 0)
-                return error_set_errno(e, -errno, "pinning %s", path);
-        return 0;
-}
-
-/* Also what a process left that was killed before it could set the group's bit. */
-static void unpin(const struct bpf_probes *p, const struct group *group)
-{
-        for (size_t i = 0; p->pins && group->programs[i].name; i++) {
-                _cleanup_free_ char *path = link_path(p, group->programs[i].name);
-                (void)unlink(path);
-        }
-}
-
-static int load(struct bpf_probes *p, enum bpf_group g, struct error *e)
+static int attach_group(struct bpf_probes *p, enum bpf_group g, struct bpf_object *object, struct error *e)
 {
         const struct group *group = &groups[g];
         size_t links_before = p->link_count;
-        struct bpf_object *object = NULL;
-        int r = open_object(p, g, &object);
+        int r = 0;
 
-        if (r < 0)
-                return explain(group, r, e);
-        for (size_t i = 0; r == 0 && group->programs[i].name; i++)
-                r = attach_one(p, object, &group->programs[i], e);
-        /* Does not detach: links are ours, programs stay with them. */
-        bpf_object__close(object);
-        if (r < 0) {
-                while (p->link_count > links_before)
-                        (void)close_fd(p->links[--p->link_count]);
-                unpin(p, group);
+        for (size_t i = 0; r == 0 && group->programs[i].name; i++) {
+                const char *name = group->programs[i].name;
+                struct bpf_program *program = bpf_object__find_program_by_name(object, name);
+
+                assert(program);
+                r = set_link_attach(p, name, bpf_program__fd(program), e);
         }
-        return r;
-}
-
-int set_group_load(struct bpf_probes *p, enum bpf_group g, struct error *e)
-{
-        _cleanup_error_ struct error why = {};
-        int r;
-
-        unpin(p, &groups[g]);
-        r = load(p, g, &why);
         if (r == 0) {
                 p->meta->groups |= 1U << g;
                 return 0;
         }
-        p->reasons[g] = xstrdup(error_message(&why));
-        return error_set(e, r, "%s", p->reasons[g]);
+        while (p->link_count > links_before)
+                (void)close_fd(p->links[--p->link_count]);
+        for (size_t i = 0; group->programs[i].name; i++)
+                set_links_drop(p, group->programs[i].name);
+        return r;
 }
 
-int set_group_adopt(struct bpf_probes *p, enum bpf_group g, struct error *e)
+/* In the place of what is attached: everything of the old programs, or what a
+ * process left that was killed before it set the group's bit. */
+static void make_room(struct bpf_probes *p, bool replace, struct bpf_object *const *objects)
 {
-        for (size_t i = 0; groups[g].programs[i].name; i++) {
-                _cleanup_free_ char *path = link_path(p, groups[g].programs[i].name);
-                _cleanup_fd_ int fd = bpf_obj_get(path);
-                struct bpf_link_info info = {};
-                uint32_t size = sizeof(info);
+        if (replace) {
+                p->meta->programs_hash = 0;
+                p->meta->groups = 0;
+                set_links_drop(p, NULL);
+                return;
+        }
+        for (enum bpf_group g = 0; g < BPF_GROUP_MAX; g++)
+                for (size_t i = 0; objects[g] && groups[g].programs[i].name; i++)
+                        set_links_drop(p, groups[g].programs[i].name);
+}
 
-                if (fd < 0)
-                        return error_set_errno(e, fd, "opening %s", path);
-                if (bpf_obj_get_info_by_fd(fd, &info, &size) < 0 || info.type != BPF_LINK_TYPE_RAW_TRACEPOINT)
-                        return error_set(e, -ESTALE, "%s is not the link of a tracepoint", path);
+int set_groups_load(struct bpf_probes *p, bool replace, struct error *e)
+{
+        struct bpf_object *objects[BPF_GROUP_MAX] = {};
+        struct error why[BPF_GROUP_MAX] = {};
+        int r = 0;
+
+        /* Loading takes tens of milliseconds, attaching next to none: so
+         * that hardly anything is missed, all are loaded first. */
+        for (enum bpf_group g = 0; r == 0 && g < BPF_GROUP_MAX; g++) {
+                if (!replace && (p->meta->groups & (1U << g)))
+                        continue;
+                int q = open_object(p, g, &objects[g]);
+                if (q < 0)
+                        q = explain(&groups[g], q, &why[g]);
+                if (g == BPF_GROUP_TREE)
+                        r = q;
+        }
+        if (r == 0)
+                make_room(p, replace, objects);
+        for (enum bpf_group g = 0; g < BPF_GROUP_MAX; g++) {
+                if (r == 0 && objects[g]) {
+                        int q = attach_group(p, g, objects[g], &why[g]);
+                        if (g == BPF_GROUP_TREE)
+                                r = q;
+                }
+                /* Does not detach: the links are ours, and the programs stay with them. */
+                bpf_object__close(objects[g]);
+                if (why[g].code < 0)
+                        set_down(p, g, &why[g]);
+                error_done(&why[g]);
+        }
+        return r < 0 ? error_set(e, r, "%s", p->reasons[BPF_GROUP_TREE]) : 0;
+}
+
+int set_groups_adopt(const struct bpf_probes *p, struct error *e)
+{
+        for (enum bpf_group g = 0; g < BPF_GROUP_MAX; g++) {
+                if (!(p->meta->groups & (1U << g)))
+                        continue;
+                for (size_t i = 0; groups[g].programs[i].name; i++) {
+                        int r = set_link_check(p, groups[g].programs[i].name, e);
+                        if (r < 0)
+                                return r;
+                }
         }
         return 0;
 }

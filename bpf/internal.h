@@ -15,7 +15,7 @@ struct free_slot {
 };
 
 struct bpf_probes {
-        char *pins; /* "<pin_dir>/v<abi>-<hash>"; NULL: unpinned */
+        char *pins; /* "<pin_dir>/v<abi>-<hash of the layout>"; NULL: unpinned */
         bool adopted;
         uint32_t cpus;
         uint32_t slots; /* numbers 1 to slots; the maps have one more, unused, for slot 0 */
@@ -46,10 +46,22 @@ int set_maps_adopt(struct bpf_probes *p, struct error *e) WARN_UNUSED;
 void set_maps_close(struct bpf_probes *p);
 uint64_t set_maps_bytes(const struct bpf_probes *p);
 
-/* groups.c: loads, attaches and pins the programs of a group into the set's maps. */
-int set_group_load(struct bpf_probes *p, enum bpf_group g, struct error *e) WARN_UNUSED;
-int set_group_adopt(struct bpf_probes *p, enum bpf_group g, struct error *e) WARN_UNUSED;
+uint64_t set_maps_layout(const struct bpf_probes *p);
+
+/*
+ * groups.c: loads and attaches every group that is not attached; `replace`: all of them, in the place of older
+ * programs on the same maps. Only the tree's failure is one of the set.
+ */
+int set_groups_load(struct bpf_probes *p, bool replace, struct error *e) WARN_UNUSED;
+/* Whether everything that should be attached is pinned. */
+int set_groups_adopt(const struct bpf_probes *p, struct error *e) WARN_UNUSED;
 uint32_t set_group_programs(enum bpf_group g);
+
+/* links.c */
+int set_link_attach(struct bpf_probes *p, const char *program, int program_fd, struct error *e) WARN_UNUSED;
+int set_link_check(const struct bpf_probes *p, const char *program, struct error *e) WARN_UNUSED;
+/* Detaches a pinned program, or with NULL all, and waits until it is so. */
+void set_links_drop(const struct bpf_probes *p, const char *program);
 
 /* pins.c: the directory. */
 int pins_prepare(const char *pin_dir, struct error *e) WARN_UNUSED;

@@ -65,20 +65,6 @@ static int expected_meta(const struct bpf_probes *p, struct bpf_meta *ret, struc
         return read_boot_id(ret->boot_id, e);
 }
 
-static int load_groups(struct bpf_probes *p, struct error *e)
-{
-        for (enum bpf_group g = 0; g < BPF_GROUP_MAX; g++) {
-                int r;
-
-                if (p->meta->groups & (1U << g))
-                        continue;
-                r = set_group_load(p, g, g == BPF_GROUP_TREE ? e : NULL);
-                if (r < 0 && g == BPF_GROUP_TREE)
-                        return r;
-        }
-        return 0;
-}
-
 static int load_set(struct bpf_probes *p, const struct bpf_meta *want, struct error *e)
 {
         int r;
@@ -90,7 +76,7 @@ static int load_set(struct bpf_probes *p, const struct bpf_meta *want, struct er
                 return r;
         *p->meta = *want;
         set_slots_init(p, (struct mono_time){0});
-        r = load_groups(p, e);
+        r = set_groups_load(p, /* replace= */ false, e);
         if (r < 0)
                 return r;
         __atomic_store_n(&p->meta->ready, 1, __ATOMIC_SEQ_CST);
@@ -99,13 +85,31 @@ static int load_set(struct bpf_probes *p, const struct bpf_meta *want, struct er
 
 static int check_meta(const struct bpf_meta *have, const struct bpf_meta *want, struct error *e)
 {
-        if (have->abi != want->abi || have->programs_hash != want->programs_hash ||
-                have->cpus != want->cpus || have->slots != want->slots ||
+        if (have->abi != want->abi || have->cpus != want->cpus || have->slots != want->slots ||
                 strncmp(have->boot_id, want->boot_id, sizeof(have->boot_id)) != 0)
-                return error_set(e, -ESTALE, "the pinned probes are of another build or layout");
-        if (!have->ready || !(have->groups & (1U << BPF_GROUP_TREE)))
+                return error_set(e, -ESTALE, "the pinned probes are of another boot or layout");
+        if (!have->ready)
                 return error_set(e, -ESTALE, "the pinned probes are incomplete");
         return 0;
+}
+
+/* The maps fit: the counters go on. The programs stay when they are
+ * this build's, else this build's take their place. */
+static int adopt_programs(struct bpf_probes *p, const struct bpf_meta *want, struct error *e)
+{
+        bool replace = p->meta->programs_hash != want->programs_hash;
+        int r = 0;
+
+        if (!replace && !(p->meta->groups & (1U << BPF_GROUP_TREE)))
+                return error_set(e, -ESTALE, "the pinned probes have no tree");
+        if (!replace)
+                r = set_groups_adopt(p, e);
+        /* A group that was down may come up now. */
+        if (r == 0)
+                r = set_groups_load(p, replace, e);
+        if (r == 0)
+                p->meta->programs_hash = want->programs_hash;
+        return r;
 }
 
 static int adopt_set(struct bpf_probes *p, const struct bpf_meta *want, struct error *e)
@@ -117,14 +121,11 @@ static int adopt_set(struct bpf_probes *p, const struct bpf_meta *want, struct e
         r = set_maps_adopt(p, e);
         if (r == 0)
                 r = check_meta(p->meta, want, e);
-        for (enum bpf_group g = 0; r == 0 && g < BPF_GROUP_MAX; g++)
-                if (p->meta->groups & (1U << g))
-                        r = set_group_adopt(p, g, e);
+        if (r == 0)
+                r = adopt_programs(p, want, e);
         if (r < 0)
                 return r;
         set_slots_recover(p);
-        /* A group that was down may come up now. */
-        (void)load_groups(p, NULL);
         p->adopted = true;
         return 0;
 }
@@ -137,7 +138,7 @@ static int open_pinned(
 
         if (r < 0)
                 return r;
-        p->pins = xasprintf("%s/v%u-%016llx", pin_dir, BPF_ABI, (unsigned long long)want->programs_hash);
+        p->pins = xasprintf("%s/v%u-%016llx", pin_dir, BPF_ABI, (unsigned long long)set_maps_layout(p));
         if (adopt_set(p, want, &why) == 0)
                 return 0;
         log_debug("probes are loaded anew: %s", error_message(&why));
@@ -177,9 +178,8 @@ int bpf_probes_open(const struct bpf_options *o, struct bpf_probes **ret, struct
         if (r < 0)
                 return r;
         r = o->pin_dir ? open_pinned(p, o->pin_dir, &want, e) : load_set(p, &want, e);
-        /* Loading parses all types of the kernel: some megabytes that are not needed again. */
-        if (!p->adopted)
-                (void)malloc_trim(0);
+        /* Loading parses the kernel's types: some megabytes that are not needed again. */
+        (void)malloc_trim(0);
         if (r < 0) {
                 if (o->pin_dir && bpf_probes_purge(o->pin_dir, NULL) < 0)
                         log_debug("probes: %s is not empty", o->pin_dir);

@@ -169,6 +169,22 @@ void set_maps_close(struct bpf_probes *p)
                 p->maps[m] = close_fd(p->maps[m]);
 }
 
+/* FNV-1a over the shapes of the maps, their sizes apart:
+ * another layout of the same size takes a new BPF_ABI. */
+uint64_t set_maps_layout(const struct bpf_probes *p)
+{
+        uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+        for (enum set_map m = 0; m < SET_MAP_MAX; m++) {
+                struct map_shape s = map_shape(p, m);
+                const uint32_t words[] = {s.type, s.key_size, s.value_size, s.flags};
+
+                for (size_t i = 0; i < ELEMENTSOF(words); i++)
+                        h = (h ^ words[i]) * UINT64_C(0x100000001b3);
+        }
+        return h;
+}
+
 /* "memlock:" of fdinfo is what the kernel charges for the map, its own structures included (exactly so
  * since 6.4). */
 uint64_t set_maps_bytes(const struct bpf_probes *p)

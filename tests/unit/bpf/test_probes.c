@@ -1,6 +1,7 @@
 /*
- * The probes against the running kernel, as root: accuracy against cpu.stat, inheritance, slots, pins. Everything happens below the cgroup
- * mete-test-<pid> of the v2 mount and below a directory in /run; no BPF program of any set is left in the kernel.
+ * The probes against the running kernel, as root: accuracy against cpu.stat, inheritance, slots, pins. Everything
+ * happens below the cgroup mete-test-<pid> of the v2 mount and below a directory in /run; no BPF program of any set
+ * is left in the kernel.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -148,7 +149,8 @@ static uint64_t rusage_ns(const struct rusage *u)
                ((uint64_t)u->ru_utime.tv_usec + (uint64_t)u->ru_stime.tv_usec) * NSEC_PER_USEC;
 }
 
-/* Programs in the kernel that use a map of a set of ours, so that other agents of this machine do not matter. */
+/* Programs in the kernel that use a map of a set of ours, so
+ * that other agents of this machine do not matter. */
 static unsigned programs_in_kernel(void)
 {
         unsigned n = 0;
@@ -274,7 +276,8 @@ static bool mounted(const char *path)
 
 /* ---- accuracy ---- */
 
-/* rusage is read before a process is quite gone: of one process that is nothing, of thousands of children it is some 0.3 % under emulation. */
+/* rusage is read before a process is quite gone: of one process that is
+ * nothing, of thousands of children it is some 0.3 % under emulation. */
 static void check_parity(const char *what, void (*work)(void), bool many_processes)
 {
         struct bpf_probes *p = open_probes(NULL, 8);
@@ -663,6 +666,39 @@ static void test_group_comes_back(void **state)
         purge();
 }
 
+/* An agent of another build: its programs take the place of the old
+ * ones, the counters go on, nothing is counted twice. */
+static void test_upgrade_keeps_counters(void **state)
+{
+        struct bpf_probes *p = open_probes(pin_dir, 2);
+        _cleanup_free_ char *dir = generation_dir(), *old = xasprintf("%s/link_cpu_runtime", dir),
+                            *renamed = xasprintf("%s/link_of_old", dir);
+        char *path = cgroup_make("upgrade");
+        uint32_t slot = add(p, path), found;
+
+        wait_for(start_in(path, short_burst));
+        /* The old build's program had another name, too. */
+        assert_int_equal(rename(old, renamed), 0);
+        p->meta->programs_hash ^= 1;
+        bpf_probes_free(p);
+        p = open_probes(pin_dir, 2);
+        assert_true(bpf_probes_adopted(p));
+        assert_programs(4);
+        assert_int_equal(access(renamed, F_OK), -1);
+        assert_int_equal(bpf_probes_find(p, cgroup_id_of(path), &found), 0);
+        assert_int_equal(found, slot);
+        wait_for(start_in(path, short_burst));
+        assert_parity("across an upgrade", cpu_ns(p, slot), cgroup_cpu_ns(path));
+        bpf_probes_free(p);
+        /* Only once. */
+        p = open_probes(pin_dir, 2);
+        assert_true(bpf_probes_adopted(p));
+        assert_parity("after it", cpu_ns(p, slot), cgroup_cpu_ns(path));
+        cgroup_drop(path);
+        bpf_probes_free(p);
+        purge();
+}
+
 static void test_purge_leaves_nothing(void **state)
 {
         bpf_probes_free(open_probes(pin_dir, 8));
@@ -805,6 +841,7 @@ int main(int argc, char **argv)
                 cmocka_unit_test(test_orphaned_key_is_removed),
                 cmocka_unit_test(test_missing_key_is_found),
                 cmocka_unit_test(test_group_comes_back),
+                cmocka_unit_test(test_upgrade_keeps_counters),
                 cmocka_unit_test(test_purge_leaves_nothing),
                 cmocka_unit_test(test_foreign_directory_is_refused),
                 cmocka_unit_test(test_refusals),

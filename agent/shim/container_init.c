@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "agent/shim/report.h"
+#include "lib/base/time.h"
 #include "lib/linux/syscall.h"
 
 /* Seen by nobody: what failed has been reported, the shim reads it there. */
@@ -91,9 +92,11 @@ static void run_mount_steps(const struct container_init *c, struct steps *s)
                         continue;
                 if (steps_mount_run(s, &v) < 0)
                         fail(c, plan_step_to_string(v.step), &s->error);
+                c->phase_ns[SHIM_PHASE_NAMESPACE + v.phase] = mono_now().ns;
         }
         if (steps_enter_root(s) < 0)
                 fail(c, "root", &s->error);
+        c->phase_ns[SHIM_PHASE_PROTECT] = mono_now().ns;
         (void)umask(022);
 }
 
@@ -128,6 +131,7 @@ void container_init_run(const struct container_init *c)
         /* The shim is the one who knows how this ends: without it there is no container. */
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
         (void)prctl(PR_SET_NAME, "mete-init", 0, 0, 0);
+        c->phase_ns[SHIM_PHASE_INIT] = mono_now().ns;
         if (enter_namespaces(c, &s.error) < 0)
                 fail(c, "namespace", &s.error);
         run_mount_steps(c, &s);

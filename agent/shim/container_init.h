@@ -15,8 +15,9 @@ struct container_init {
         size_t v1_count; /* fds from SHIM_FD_FIRST_V1 */
         int sandbox_mount_fd;
         int log_fds[LOG_STREAM_MAX];
-        int report_fd; /* struct shim_report; ends when the main process executes */
-        int status_fd; /* the wait status of the main process, an int */
+        int report_fd;      /* struct shim_report; ends when the main process executes */
+        uint64_t *phase_ns; /* SHIM_PHASE_MAX; each process of the launch adds to its copy */
+        int status_fd;      /* the wait status of the main process, an int */
 };
 void container_init_run(const struct container_init *c) __attribute__((noreturn));
 

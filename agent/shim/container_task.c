@@ -5,6 +5,7 @@
 
 #include "agent/shim/container_init.h"
 #include "agent/shim/report.h"
+#include "lib/base/time.h"
 #include "lib/linux/syscall.h"
 
 #define TASK_REPORT_FD 3
@@ -18,6 +19,7 @@ struct task {
         const char *environment[PLAN_STRINGS_MAX + 1];
         char path[PROGRAM_PATH_MAX];
         struct steps *steps;
+        uint64_t *phase_ns;
 };
 
 static void __attribute__((noreturn)) fail(const char *stage, int error, const char *text)
@@ -166,7 +168,8 @@ static void __attribute__((noreturn)) execute(struct task *t)
         char text[SHIM_TEXT_MAX];
         int error;
 
-        shim_report_send(TASK_REPORT_FD, "", 0, "");
+        t->phase_ns[SHIM_PHASE_READY] = mono_now().ns;
+        shim_report_ready(TASK_REPORT_FD, t->phase_ns);
         if (strchr(t->program, '/')) {
                 error = try_execute(t, t->program);
                 if (error == ENOENT && access(t->program, F_OK) == 0)
@@ -185,6 +188,8 @@ void container_task_run(const struct container_init *c, struct steps *s)
         /* Not on the stack: the pointer arrays are 64 KiB, and only this process touches them. */
         static struct task task;
 
+        c->phase_ns[SHIM_PHASE_TASK] = mono_now().ns;
+        task.phase_ns = c->phase_ns;
         arrange_descriptors(c);
         if (setsid() < 0)
                 fail_errno("process", errno, "cannot start", "a session");

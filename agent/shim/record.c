@@ -6,6 +6,25 @@
 #include <unistd.h>
 
 #include "agent/shim/shim.h"
+#include "lib/base/table.h"
+
+static const char *const shim_phase_names[SHIM_PHASE_MAX] = {
+        [SHIM_PHASE_SHIM] = "shim",
+        [SHIM_PHASE_PREPARED] = "prepared",
+        [SHIM_PHASE_INIT] = "init",
+        [SHIM_PHASE_NAMESPACE] = "namespace",
+        [SHIM_PHASE_ROOT] = "root",
+        [SHIM_PHASE_MOUNT] = "mount",
+        [SHIM_PHASE_PROTECT] = "protect",
+        [SHIM_PHASE_TASK] = "task",
+        [SHIM_PHASE_READY] = "ready",
+        [SHIM_PHASE_STARTED] = "started",
+};
+
+const char *shim_phase_to_string(enum shim_phase p)
+{
+        return table_to_string(shim_phase_names, ELEMENTSOF(shim_phase_names), (int)p);
+}
 
 #define RECORD_FILE_MAX 4096
 

@@ -180,6 +180,12 @@ static int start_init(struct shim *s)
         return 0;
 }
 
+static void note_ready(struct shim *s, const struct shim_report *r)
+{
+        s->ready = true;
+        memcpy(record(s)->phase_ns, r->phase_ns, sizeof(record(s)->phase_ns));
+}
+
 /* Reads what came; at the end of the pipe decides whether the program was executed. */
 static void read_report(struct shim *s)
 {
@@ -191,7 +197,7 @@ static void read_report(struct shim *s)
                 if (r.error != 0)
                         note_failure(s, r.stage, r.error, r.text);
                 else
-                        s->ready = true;
+                        note_ready(s, &r);
         }
         if (s->report_fd < 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
                 return;
@@ -199,6 +205,7 @@ static void read_report(struct shim *s)
         if (!s->ready || record(s)->failed_errno != 0)
                 return;
         record(s)->started_wall_ns = wall_now().ns;
+        record(s)->phase_ns[SHIM_PHASE_STARTED] = mono_now().ns;
         publish(s, SHIM_EVENT_STARTED);
 }
 
@@ -270,6 +277,8 @@ int shim_run(int argc, char **argv)
                 (void)fprintf(stderr, "%s\n", error_message(&s->error));
                 return 2;
         }
+        s->init.phase_ns = record(s)->phase_ns;
+        record(s)->phase_ns[SHIM_PHASE_SHIM] = mono_now().ns;
         detach();
         record(s)->shim = identify(getpid());
         publish(s, 0);
@@ -278,6 +287,7 @@ int shim_run(int argc, char **argv)
                 return fail(s, "plan");
         if (open_pipes(s) < 0)
                 return fail(s, "logs");
+        record(s)->phase_ns[SHIM_PHASE_PREPARED] = mono_now().ns;
         if (start_init(s) < 0)
                 return fail(s, "clone");
         run_until_exit(s);

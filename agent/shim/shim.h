@@ -40,6 +40,22 @@ enum shim_fd {
 enum shim_event { SHIM_EVENT_STARTED = 1, SHIM_EVENT_EXITED, SHIM_EVENT_MAX };
 
 #define SHIM_TEXT_MAX 512
+/* Where a launch spends its time: monotonic, in the order in which they happen; in messages only. */
+enum shim_phase {
+        SHIM_PHASE_SHIM,      /* the shim runs */
+        SHIM_PHASE_PREPARED,  /* plan checked, log files and pipes made */
+        SHIM_PHASE_INIT,      /* init runs in its cgroup and namespaces */
+        SHIM_PHASE_NAMESPACE, /* v1 cgroups joined, mounts private, network up */
+        SHIM_PHASE_ROOT,      /* the new root is there, nothing in it yet */
+        SHIM_PHASE_MOUNT,     /* and everything in it */
+        SHIM_PHASE_PROTECT,   /* masked, read-only, entered */
+        SHIM_PHASE_TASK,      /* the main process runs */
+        SHIM_PHASE_READY,     /* every privilege is given up */
+        SHIM_PHASE_STARTED,   /* the shim has seen execve succeed */
+        SHIM_PHASE_MAX,
+};
+const char *shim_phase_to_string(enum shim_phase p);
+
 struct shim_record {
         struct process_id shim;    /* "shim" */
         struct process_id init;    /* "started": pid in the agent's pid namespace */
@@ -48,7 +64,8 @@ struct shim_record {
         int wait_status;           /* of the task's main process, valid when finished and failed_errno == 0 */
         int failed_errno;          /* positive; a step before execve failed */
         char failed_stage[32];     /* "mount", "exec" */
-        char failed_text[SHIM_TEXT_MAX]; /* one sentence: what was tried on which object */
+        char failed_text[SHIM_TEXT_MAX];   /* one sentence: what was tried on which object */
+        uint64_t phase_ns[SHIM_PHASE_MAX]; /* 0: not reached */
 };
 /* The status pipe carries {uint32_t event, struct shim_record}: a hint to look now; the files are the truth.
  */

@@ -50,10 +50,7 @@ static void spawn_child(struct spawn *s)
         exe = fcntl(exe, F_DUPFD_CLOEXEC, s->count);
         if (exe < 0 || sys_close_range((unsigned)s->count, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
                 goto failed;
-        /* Handlers fall to default at execve, "ignored" would stay. */
-        for (int signo = 1; signo < NSIG; signo++)
-                if (signo != SIGKILL && signo != SIGSTOP)
-                        (void)signal(signo, SIG_DFL);
+        /* Handlers fall to default at execve; what is ignored the shim settles for itself and its task. */
         (void)sigprocmask(SIG_SETMASK, &s->none, NULL);
         (void)syscall(SYS_execveat, exe, "", s->argv, s->envp, AT_EMPTY_PATH);
 failed:

@@ -63,18 +63,25 @@ static int open_live(struct log_pump *p, enum log_stream_id id)
         return 0;
 }
 
-int log_pump_open(struct log_pump *p, int ret_write_fds[static LOG_STREAM_MAX], struct error *e)
+int log_pump_open_pipes(struct log_pump *p, int ret_write_fds[static LOG_STREAM_MAX], struct error *e)
 {
         for (int i = 0; i < LOG_STREAM_MAX; i++) {
                 int fds[2];
-                int r = open_live(p, (enum log_stream_id)i);
-                if (r < 0)
-                        return error_set_errno(
-                                e, r, "cannot make the file %s in the sandbox", log_stream_names[i]);
                 if (pipe2(fds, O_CLOEXEC) < 0 || fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0)
                         return error_set_errno(e, -errno, "cannot make the pipe for %s", log_stream_names[i]);
                 p->streams[i].pipe_fd = fds[0];
                 ret_write_fds[i] = fds[1];
+        }
+        return 0;
+}
+
+int log_pump_open_files(struct log_pump *p, struct error *e)
+{
+        for (int i = 0; i < LOG_STREAM_MAX; i++) {
+                int r = open_live(p, (enum log_stream_id)i);
+                if (r < 0)
+                        return error_set_errno(
+                                e, r, "cannot make the file %s in the sandbox", log_stream_names[i]);
         }
         int r = write_state(p);
         return r < 0 ? error_set_errno(e, r, "cannot write the file %s", LOG_STATE_NAME) : 0;

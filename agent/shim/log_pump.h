@@ -23,8 +23,11 @@ struct log_pump {
         uint32_t files;           /* rotated files kept */
 };
 
-/* Makes the files and the pipes; ret_write_fds are the task's ends. */
-int log_pump_open(struct log_pump *p, int ret_write_fds[static LOG_STREAM_MAX], struct error *e) WARN_UNUSED;
+/* Makes the pipes; ret_write_fds are the task's ends. */
+int log_pump_open_pipes(
+        struct log_pump *p, int ret_write_fds[static LOG_STREAM_MAX], struct error *e) WARN_UNUSED;
+/* Makes the files: before the first run. */
+int log_pump_open_files(struct log_pump *p, struct error *e) WARN_UNUSED;
 /* Reads what is there once. 1 = there may be more, 0 = nothing now, -EPIPE = the end of the stream. */
 int log_pump_run(struct log_pump *p, enum log_stream_id id);
 /* Everything that the pipes still hold, bounded. */

@@ -125,7 +125,7 @@ static int open_pipes(struct shim *s)
 
         s->logs.sandbox_fd = SHIM_FD_SANDBOX;
         s->logs.state_fd = SHIM_FD_STATE;
-        int r = log_pump_open(&s->logs, s->init.log_fds, &s->error);
+        int r = log_pump_open_pipes(&s->logs, s->init.log_fds, &s->error);
         if (r < 0)
                 return r;
         if (pipe2(report, O_CLOEXEC) < 0 || pipe2(status, O_CLOEXEC) < 0)
@@ -280,16 +280,20 @@ int shim_run(int argc, char **argv)
         s->init.phase_ns = record(s)->phase_ns;
         record(s)->phase_ns[SHIM_PHASE_SHIM] = mono_now().ns;
         detach();
-        record(s)->shim = identify(getpid());
-        publish(s, 0);
-
         if (map_plan(s) < 0)
                 return fail(s, "plan");
         if (open_pipes(s) < 0)
-                return fail(s, "logs");
+                return fail(s, "pipe");
         record(s)->phase_ns[SHIM_PHASE_PREPARED] = mono_now().ns;
         if (start_init(s) < 0)
                 return fail(s, "clone");
+        /* While init works: files cost as much as namespaces. STARTED is not read before they are there. */
+        record(s)->shim = identify(getpid());
+        publish(s, 0);
+        if (log_pump_open_files(&s->logs, &s->error) < 0) {
+                note_failure(s, "logs", s->error.code, error_message(&s->error));
+                (void)sys_pidfd_send_signal(s->pidfd, SIGKILL);
+        }
         run_until_exit(s);
         reap_init(s);
         read_report(s);

@@ -229,15 +229,23 @@ static int step_symlink(struct steps *s, const struct plan_view *v)
         return 0;
 }
 
+/* A clone of one of our own mounts: private like it, with its attributes. */
+static int attach_copy(struct steps *s, int fd, int target_fd)
+{
+        _cleanup_fd_ int copy = sys_open_tree(fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+
+        if (copy < 0)
+                return error_set_errno(&s->error, copy, "cannot clone a mount");
+        return mount_attach(copy, target_fd, &s->error);
+}
+
 static int mask_directory(struct steps *s, int target_fd)
 {
         _cleanup_fd_ int fd = -1;
         int r;
 
-        if (s->mask_fd >= 0) {
-                r = mount_clone(s->mask_fd, /* recursive= */ false, 0, &fd, &s->error);
-                return r < 0 ? r : mount_attach(fd, target_fd, &s->error);
-        }
+        if (s->mask_fd >= 0)
+                return attach_copy(s, s->mask_fd, target_fd);
         r = mount_new("tmpfs", "mask", "mode=0755,size=4k,nr_inodes=2",
                 MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, &fd, &s->error);
         if (r >= 0)
@@ -249,13 +257,9 @@ static int mask_directory(struct steps *s, int target_fd)
 
 static int mask_file(struct steps *s, int target_fd)
 {
-        _cleanup_fd_ int fd = -1;
-
         if (s->null_fd < 0)
                 return error_set(&s->error, -ENODEV, "there is no /dev/null to mask a file with");
-        int r = mount_clone(
-                s->null_fd, /* recursive= */ false, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID, &fd, &s->error);
-        return r < 0 ? r : mount_attach(fd, target_fd, &s->error);
+        return attach_copy(s, s->null_fd, target_fd);
 }
 
 static bool is_missing(int r)

@@ -145,9 +145,8 @@ int steps_drop_to_signalling(struct steps *s)
 {
         const uint64_t keep = UINT64_C(1) << CAP_KILL;
 
-        int r = drop_bounding(keep);
-        if (r >= 0)
-                r = set_capabilities(keep, keep, 0);
+        /* The bounding set matters at execve only, which init never does. */
+        int r = set_capabilities(keep, keep, 0);
         if (r >= 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
                 r = -errno;
         return r < 0 ? error_set_errno(&s->error, r, "cannot give up the privileges of init") : 0;

@@ -85,7 +85,7 @@ int cgroup_list(const struct cgroup_root *r, const char *name, struct string_lis
 
 /*
  * Entering: a process in the making joins the v2 group by clone3 or by cgroup_v2_fd, and the v1 groups by writing "0" into each of these
- * open cgroup.procs fds (none on unified; at most CGROUP_CONTROLLER_MAX). fds are O_CLOEXEC, owned by the caller.
+ * open files (none on unified; at most CGROUP_CONTROLLER_MAX), while it has one thread. fds are O_CLOEXEC, owned by the caller.
  */
 int cgroup_open_entry_fds(
         const struct cgroup *c, int ret_fds[static CGROUP_CONTROLLER_MAX], size_t *ret_count) WARN_UNUSED;

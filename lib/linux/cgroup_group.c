@@ -285,9 +285,9 @@ int cgroup_open_entry_fds(
         int fds[CGROUP_CONTROLLER_MAX];
         size_t count = 0;
 
+        /* "tasks", not "cgroup.procs": a thread that moves itself alone waits for no RCU grace period (10 ms and more). */
         for (size_t i = HIERARCHY_V2 + 1; i < c->root->count; i++) {
-                int fd = c->fds[i] < 0 ? -1
-                                       : openat(c->fds[i], "cgroup.procs", O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+                int fd = c->fds[i] < 0 ? -1 : openat(c->fds[i], "tasks", O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
                 if (fd < 0) {
                         int r = c->fds[i] < 0 ? -ENOENT : -errno;
                         while (count > 0)

@@ -15,7 +15,8 @@
 #define MEMORY_MAX_BYTES (UINT64_C(1) << 50)
 #define PIDS_MIN 2       /* init and the task */
 #define PIDS_MAX 4194304 /* PID_MAX_LIMIT */
-#define REMOVE_TIMEOUT_NS (2 * NSEC_PER_SEC)
+/* Short: this runs on the loop. What needs longer the owner of the container removes later. */
+#define REMOVE_TIMEOUT_NS (10 * NSEC_PER_MSEC)
 #define REMOVE_PAUSE_NS (1 * NSEC_PER_MSEC)
 
 static char *name_of(const struct container *c)

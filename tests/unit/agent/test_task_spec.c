@@ -159,7 +159,7 @@ static void refusals(void **state)
                          ""),
                         "variables[0].name"},
                 {"{" FRAMEWORK ",\"task\":{\"name\":\"t\",\"task_id\":{\"value\":\"../"
-                               "x\"},\"agent_id\":{\"value\":\"a\"}}}",
+                 "x\"},\"agent_id\":{\"value\":\"a\"}}}",
                         "task.task_id"},
         };
 

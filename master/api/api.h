@@ -1,0 +1,85 @@
+/*
+ * The master's HTTP side: routes, calls of Mete's own API, the agents' endpoint, who the peer is, and those who listen or wait.
+ * Owned by the master; loop thread only.
+ */
+#pragma once
+
+#include "master/core.h"
+#include "master/jobs.h"
+
+#define API_BODY_MAX (4u << 20)
+#define API_RECORD_TASKS_MAX 10000 /* tasks in one record or answer */
+
+/* Who is at the other end of a connection. */
+struct peer {
+        bool known;
+        uid_t uid;
+        char name[64]; /* of the uid on this host, or the number */
+};
+
+/* A refusal: HTTP status, one sentence, and the field that it is about. */
+struct api_error {
+        int status;
+        char *field; /* owned, NULL when it is about none */
+        char *message;
+};
+/* Returns -EINVAL. */
+int api_error_set(struct api_error *x, int status, const char *field, const char *fmt, ...) PRINTF_LIKE(4, 5);
+void api_error_done(struct api_error *x);
+#define _cleanup_api_error_ CLEANUP(api_error_done)
+
+struct api_call {
+        struct master *master;
+        struct http_request *req;
+        enum codec codec; /* of the answer */
+        const Mete__Api__Call *call;
+        struct peer peer;
+};
+
+/* ---- http.c ---- */
+void api_add_routes(struct master *m);
+void api_stop(struct master *m);
+void api_respond(struct http_request *req, enum codec codec, int status, const ProtobufCMessage *message);
+void api_refuse(struct http_request *req, enum codec codec, int status, const char *field, const char *fmt, ...) PRINTF_LIKE(5, 6);
+void api_refuse_with(struct http_request *req, enum codec codec, const struct api_error *x);
+
+/* ---- identity.c ---- */
+/* -EACCES with a refusal for a peer that nothing is known about, unless --insecure: then it is root. */
+int peer_identify(const struct master *m, const struct http_request *req, struct peer *ret, struct api_error *x) WARN_UNUSED;
+/* The user that the job's tasks run as: checks what is asked for, fills in what is not. */
+int peer_take_user(const struct peer *p, Mete__Api__JobSpec *spec, struct api_error *x) WARN_UNUSED;
+bool peer_owns(const struct peer *p, const struct job *j);
+
+/* ---- validate_job.c ---- */
+/* Checks what was submitted and completes it with the defaults. */
+int job_spec_validate(Mete__Api__JobSpec *spec, struct api_error *x) WARN_UNUSED;
+/* Refuses what no registered agent could hold. */
+int job_spec_check_capacity(const Mete__Api__JobSpec *spec, const struct queue *q, struct api_error *x) WARN_UNUSED;
+
+/* ---- job_calls.c ---- */
+void call_submit(struct api_call *c);
+void call_kill(struct api_call *c);
+/* ---- read_calls.c ---- */
+void call_list_jobs(struct api_call *c);
+void call_get_job(struct api_call *c);
+void call_list_tasks(struct api_call *c);
+void call_get_task(struct api_call *c);
+void call_list_agents(struct api_call *c);
+void call_get_version(struct api_call *c);
+/* Refuses when there is no such job. */
+struct job *call_find_job(struct api_call *c, const char *id, const char *field);
+void respond_job(struct http_request *req, enum codec codec, const struct peer *p, Mete__Api__Response__Type type, const struct job *j,
+        bool timed_out);
+void version_fill(const struct master *m, Mete__Api__Version *ret);
+
+/* ---- wait.c ---- */
+void call_wait(struct api_call *c);
+void waiters_stop(struct master *m);
+
+/* ---- subscribers.c ---- */
+struct subscribers *subscribers_new(struct master *m);
+struct subscribers *subscribers_free(struct subscribers *s);
+void call_subscribe(struct api_call *c);
+
+/* ---- agent_calls.c ---- */
+void agent_endpoint(struct http_request *req, void *userdata);

@@ -69,7 +69,7 @@ static Mete__Checkpoint__Container *container_info_new(struct agent *a, const Me
         _cleanup_free_ char *path = gc_sandbox_path(
                 a->identity.agent_id, l->framework->id->value, l->task->task_id->value, i->container_id);
         i->sandbox = xasprintf("%s/%s", a->options->work_dir, path);
-        i->cgroup = xasprintf("tasks/%s", i->container_id);
+        i->cgroup = xasprintf("containers/%s", i->container_id);
         i->has_created = true;
         i->created = wall_seconds(wall_now());
         return i;

@@ -197,12 +197,12 @@ static void remove_orphan_cgroups(struct agent *a)
 {
         CLEANUP(string_list_done) struct string_list names = {0};
 
-        if (cgroup_list(a->host.cgroups, "tasks", &names) < 0)
+        if (cgroup_list(a->host.cgroups, "containers", &names) < 0)
                 return;
         for (size_t i = 0; i < names.count; i++) {
                 if (is_live(names.items[i], a))
                         continue;
-                _cleanup_free_ char *name = xasprintf("tasks/%s", names.items[i]);
+                _cleanup_free_ char *name = xasprintf("containers/%s", names.items[i]);
                 log_debug("cgroup %s belongs to no container and is removed", name);
                 leftovers_add(&a->leftovers, name);
         }

@@ -1,5 +1,5 @@
 /*
- * The hard partition: one cgroup per container, "tasks/<container id>" below the agent's root. CPU: request -> weight, limit ->
+ * The hard partition: one cgroup per container, "containers/<container id>" below the agent's root. CPU: request -> weight, limit ->
  * quota. Memory: request -> protection, limit -> max with swap off. Processes: always bounded; the container's init is one of them.
  */
 #include <inttypes.h>
@@ -8,7 +8,7 @@
 #include "isolators/isolators.h"
 #include "lib/base/time.h"
 
-#define CGROUP_TASKS "tasks/"
+#define CGROUP_CONTAINERS "containers/"
 #define MILLI_CPUS_MIN 1
 #define MILLI_CPUS_MAX 10000000              /* ten thousand cores */
 #define MEMORY_MIN_BYTES (UINT64_C(4) << 20) /* init, the task's first pages and their page tables */
@@ -21,7 +21,7 @@
 
 static char *name_of(const struct container *c)
 {
-        return xasprintf(CGROUP_TASKS "%s", c->spec->container_id);
+        return xasprintf(CGROUP_CONTAINERS "%s", c->spec->container_id);
 }
 
 static int cgroup_probe(struct isolator_host *h, struct error *e)

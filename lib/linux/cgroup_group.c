@@ -63,7 +63,8 @@ static int open_parent(
         if (fd < 0)
                 return error_set_errno(e, -errno, "cannot duplicate a file descriptor");
         for (char *level = strtok_r(copy, "/", &save); level; level = strtok_r(NULL, "/", &save)) {
-                if (mkdirat(fd, level, 0755) < 0 && errno != EEXIST)
+                bool made = mkdirat(fd, level, 0755) == 0;
+                if (!made && errno != EEXIST)
                         return error_set_errno(e, -errno, "cannot make the control group %s/%s",
                                 r->hierarchies[index].path, name);
                 int next = openat(fd, level, DIR_FLAGS);
@@ -72,6 +73,8 @@ static int open_parent(
                                 r->hierarchies[index].path, name);
                 (void)close_fd(fd);
                 fd = next;
+                if (index == HIERARCHY_V2 && made)
+                        cgroup_pass_protection(fd);
                 unsigned enabled = 0;
                 int res = wanted ? cgroup_enable_controllers(fd, wanted, &enabled) : 0;
                 if (res < 0)

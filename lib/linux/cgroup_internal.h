@@ -116,6 +116,11 @@ int cgroup_name_validate(const char *name, bool allow_empty, struct error *e) WA
 
 /* ---- cgroup_root.c ---- */
 
+/*
+ * For groups of ours above the containers: protection of a child counts only up to its parent's. "max" claims nothing for the
+ * group itself, since the kernel protects what the leaves claim. Without a memory controller in v2 there is nothing to do.
+ */
+void cgroup_pass_protection(int dirfd);
 /* Enables `wanted` for the children of a v2 directory; *ret_enabled is what is on afterwards. 0 also when only some could be. */
 int cgroup_enable_controllers(int dirfd, unsigned wanted, unsigned *ret_enabled) WARN_UNUSED;
 

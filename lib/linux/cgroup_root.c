@@ -57,6 +57,12 @@ static int use_hierarchy(int dirfd)
         return r < 0 ? r : cgroup_file_write(dirfd, "memory.use_hierarchy", "1");
 }
 
+void cgroup_pass_protection(int dirfd)
+{
+        /* The file is missing without the controller: then there is no protection to pass on. */
+        (void)!cgroup_file_write(dirfd, "memory.low", "max");
+}
+
 /* What every level from the mount point down to our root needs, so that the groups below get their controllers. */
 static int prepare_level(struct cgroup_hierarchy *h, bool v2, int dirfd)
 {
@@ -76,13 +82,16 @@ static int make_levels(struct cgroup_hierarchy *h, bool v2, const char *relative
         /* The v1 root group cannot be changed and is hierarchical by itself. */
         int r = v2 ? prepare_level(h, v2, fd) : 0;
         for (char *name = strtok_r(copy, "/", &save); name && r >= 0; name = strtok_r(NULL, "/", &save)) {
-                if (mkdirat(fd, name, 0755) < 0 && errno != EEXIST)
+                bool made = mkdirat(fd, name, 0755) == 0;
+                if (!made && errno != EEXIST)
                         return -errno;
                 int next = openat(fd, name, DIR_FLAGS);
                 if (next < 0)
                         return -errno;
                 (void)close_fd(fd);
                 fd = next;
+                if (v2 && made)
+                        cgroup_pass_protection(fd);
                 r = prepare_level(h, v2, fd);
         }
         if (r < 0)

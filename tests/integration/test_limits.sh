@@ -64,7 +64,7 @@ test_fork_bomb_stops_and_dies() {
         wait_state "$task" TASK_RUNNING
         wait_until 20 fork_bomb_full "$task" || fail "the bomb did not grow: $(stat_of "$task" pids) processes"
         expect_between "$(stat_of "$task" pids)" 60 65 "processes of the bomb"
-        cgroup=$(find /sys/fs/cgroup -type d -path "*$CGROUP_ROOT/tasks/*" | head -1)
+        cgroup=$(find /sys/fs/cgroup -type d -path "*$CGROUP_ROOT/containers/*" | head -1)
         [ -n "$cgroup" ] || fail "no cgroup of the task found"
         expect_status 0 mete kill --grace 0 "$job"
         wait_state "$task" TASK_KILLED

@@ -146,17 +146,18 @@ char *run_submitting_user(uid_t uid, const char *sudo_user, bool numeric)
 {
         const struct passwd *pw;
 
-        if (uid == 0) {
-                if (str_empty(sudo_user) || str_equal(sudo_user, "root"))
-                        return NULL;
-                pw = getpwnam(sudo_user);
-        } else {
+        if (uid != 0) {
+                /* The master asks the kernel who we are and completes this; it would refuse anybody else. */
                 pw = getpwuid(uid);
+                return pw && !numeric ? xstrdup(pw->pw_name) : xasprintf("%u", uid);
         }
-        if (pw && pw->pw_uid != 0)
-                /* Another root file system need not know the name; the numbers hold everywhere. */
-                return numeric ? xasprintf("%u:%u", pw->pw_uid, pw->pw_gid) : xstrdup(pw->pw_name);
-        return uid == 0 ? NULL : xasprintf("%u:%u", uid, getgid());
+        if (str_empty(sudo_user) || str_equal(sudo_user, "root"))
+                return NULL;
+        pw = getpwnam(sudo_user);
+        if (!pw || pw->pw_uid == 0)
+                return NULL;
+        /* Another root file system need not know the name; the numbers hold everywhere. */
+        return numeric ? xasprintf("%u:%u", pw->pw_uid, pw->pw_gid) : xstrdup(pw->pw_name);
 }
 
 static void set_strings(Mete__Api__Isolation *isolation, const struct run_options *o)

@@ -602,6 +602,44 @@ static void test_half_a_set_is_replaced(void **state)
         assert_programs(0);
 }
 
+static unsigned count_pins(void)
+{
+        _cleanup_free_ char *command = xasprintf("find %s/v* -type f | wc -l", pin_dir);
+        unsigned n = 0;
+        FILE *f = popen(command, "re");
+
+        assert_non_null(f);
+        assert_int_equal(fscanf(f, "%u", &n), 1);
+        assert_int_equal(pclose(f), 0);
+        return n;
+}
+
+/* Killed at any moment of loading, or after it: the next process has one whole set, pinned once. */
+static void test_killed_while_loading(void **state)
+{
+        for (unsigned ms = 0; ms <= 120; ms += 8) {
+                pid_t pid = fork();
+                struct bpf_probes *p;
+
+                assert_true(pid >= 0);
+                if (pid == 0) {
+                        struct bpf_options o = {.pin_dir = pin_dir, .slots = 4};
+                        _exit(bpf_probes_open(&o, &p, NULL) < 0);
+                }
+                (void)usleep(ms * 1000); /* the moment under test, not a synchronisation */
+                (void)kill(pid, SIGKILL);
+                assert_int_equal(waitpid(pid, NULL, 0), pid);
+                p = open_probes(pin_dir, 4);
+                assert_programs(4);
+                assert_int_equal(count_pins(), 4 + SET_MAP_MAX);
+                bpf_probes_free(p);
+                /* Every other round begins with nothing, the others adopt or replace. */
+                if (ms % 16 == 0)
+                        purge();
+        }
+        purge();
+}
+
 /* What a kill in the middle of remove leaves: a key of a slot that nobody owns. */
 static void test_orphaned_key_is_removed(void **state)
 {
@@ -838,6 +876,7 @@ int main(int argc, char **argv)
                 cmocka_unit_test(test_histogram_outlives_a_wrap),
                 cmocka_unit_test(test_adoption),
                 cmocka_unit_test(test_half_a_set_is_replaced),
+                cmocka_unit_test(test_killed_while_loading),
                 cmocka_unit_test(test_orphaned_key_is_removed),
                 cmocka_unit_test(test_missing_key_is_found),
                 cmocka_unit_test(test_group_comes_back),

@@ -10,37 +10,13 @@
 #include <sys/prctl.h>
 
 #include "isolators/isolators.h"
-
-#define CAP(name) [CAP_##name] = "CAP_" #name
-static const char *const capability_names[CAPABILITY_COUNT] = {CAP(CHOWN), CAP(DAC_OVERRIDE),
-        CAP(DAC_READ_SEARCH), CAP(FOWNER), CAP(FSETID), CAP(KILL), CAP(SETGID), CAP(SETUID), CAP(SETPCAP),
-        CAP(LINUX_IMMUTABLE), CAP(NET_BIND_SERVICE), CAP(NET_BROADCAST), CAP(NET_ADMIN), CAP(NET_RAW),
-        CAP(IPC_LOCK), CAP(IPC_OWNER), CAP(SYS_MODULE), CAP(SYS_RAWIO), CAP(SYS_CHROOT), CAP(SYS_PTRACE),
-        CAP(SYS_PACCT), CAP(SYS_ADMIN), CAP(SYS_BOOT), CAP(SYS_NICE), CAP(SYS_RESOURCE), CAP(SYS_TIME),
-        CAP(SYS_TTY_CONFIG), CAP(MKNOD), CAP(LEASE), CAP(AUDIT_WRITE), CAP(AUDIT_CONTROL), CAP(SETFCAP),
-        CAP(MAC_OVERRIDE), CAP(MAC_ADMIN), CAP(SYSLOG), CAP(WAKE_ALARM), CAP(BLOCK_SUSPEND), CAP(AUDIT_READ),
-        CAP(PERFMON), CAP(BPF), CAP(CHECKPOINT_RESTORE)};
+#include "lib/linux/capability.h"
 
 #define BIT(cap) (UINT64_C(1) << (cap))
 #define CAPABILITIES_DEFAULT                                                                                 \
         (BIT(CAP_CHOWN) | BIT(CAP_DAC_OVERRIDE) | BIT(CAP_FOWNER) | BIT(CAP_FSETID) | BIT(CAP_KILL) |        \
                 BIT(CAP_SETGID) | BIT(CAP_SETUID) | BIT(CAP_NET_BIND_SERVICE))
 #define CAPABILITIES_ALL (BIT(CAPABILITY_COUNT) - 1)
-
-const char *capability_to_string(int cap)
-{
-        return cap >= 0 && cap < CAPABILITY_COUNT ? capability_names[cap] : NULL;
-}
-
-int capability_from_string(const char *name)
-{
-        if (strncasecmp(name, "CAP_", 4) == 0)
-                name += 4;
-        for (int i = 0; i < CAPABILITY_COUNT; i++)
-                if (strcasecmp(name, capability_names[i] + 4) == 0)
-                        return i;
-        return -EINVAL;
-}
 
 static int parse_list(const char *field, const struct string_list *l, uint64_t *ret, struct error *e)
 {
@@ -82,7 +58,7 @@ static int check_available(const struct string_list *l, uint64_t available, stru
                         return error_set(e, -EPERM,
                                 "cap_add: mete-agent does not have %s itself: start it with that capability "
                                 "in its bounding set",
-                                capability_names[cap]);
+                                capability_to_string(cap));
         }
         return 0;
 }
@@ -97,7 +73,7 @@ static int capabilities_probe(struct isolator_host *h, struct error *e)
                 if (!(available & BIT(wanted[i])))
                         return error_set(e, -ENOTSUP,
                                 "mete-agent lacks %s: start it as root with that capability",
-                                capability_names[wanted[i]]);
+                                capability_to_string(wanted[i]));
         return 0;
 }
 

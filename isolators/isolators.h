@@ -10,11 +10,6 @@ extern const struct isolator isolator_cgroup, isolator_probes, isolator_namespac
 /* CLONE_NEW* of a container: for the plan's settings. */
 uint64_t namespaces_flags(const struct container_spec *s);
 
-/* The name of a capability ("CAP_NET_RAW", "net_raw") as its number, -EINVAL when there is none. */
-int capability_from_string(const char *name);
-const char *capability_to_string(int cap); /* "CAP_CHOWN", NULL when there is none */
-#define CAPABILITY_COUNT 41                /* CAP_CHECKPOINT_RESTORE, 5.9, is the last */
-
 /* path is dir or lies below it; both absolute and without "..". */
 bool path_is_below(const char *path, const char *dir);
 /*

@@ -7,6 +7,7 @@
 
 #include "isolators/isolators.h"
 #include "isolators/seccomp.h"
+#include "lib/linux/capability.h"
 
 #define RULES_MAX 2048
 #define NAMES_MAX 1024

@@ -106,12 +106,12 @@ const char *task_state_to_string(Mete__V1__TaskState s)
 
 const char *task_reason_to_string(Mete__V1__TaskStatus__Reason r)
 {
-        return enum_name(&mete__v1__task_status__reason__descriptor, (int)r, "REASON_");
+        return enum_name(&mete__v1__task_status__reason__descriptor, (int)r, "");
 }
 
 const char *task_source_to_string(Mete__V1__TaskStatus__Source s)
 {
-        return enum_name(&mete__v1__task_status__source__descriptor, (int)s, "SOURCE_");
+        return enum_name(&mete__v1__task_status__source__descriptor, (int)s, "");
 }
 
 int task_state_from_string(const char *s, Mete__V1__TaskState *ret)

@@ -39,6 +39,6 @@ const char *task_state_to_string(Mete__V1__TaskState s);
 int task_state_from_string(const char *s, Mete__V1__TaskState *ret) WARN_UNUSED;
 /* The task is over and its resources are free: FINISHED FAILED KILLED ERROR LOST DROPPED GONE GONE_BY_OPERATOR. */
 bool task_state_is_terminal(Mete__V1__TaskState s);
-/* "CONTAINER_LIMITATION_MEMORY", "AGENT"; NULL for a number without a name. */
+/* As on the wire: "REASON_CONTAINER_LIMITATION_MEMORY", "SOURCE_AGENT"; NULL for a number without a name. */
 const char *task_reason_to_string(Mete__V1__TaskStatus__Reason r);
 const char *task_source_to_string(Mete__V1__TaskStatus__Source s);

@@ -8,6 +8,7 @@
 
 #include "lib/base/table.h"
 #include "lib/base/utf8.h"
+#include "lib/linux/capability.h"
 #include "master/api/api.h"
 
 #define F "submit.job."
@@ -38,13 +39,16 @@ static int check_command(const Mete__Api__JobSpec *spec, struct api_error *x)
         size_t bytes = 0;
 
         if (spec->n_command == 0 || str_empty(spec->command[0]))
-                return api_error_set(x, 400, F "command", F "command is empty: a program and its arguments are expected");
+                return api_error_set(
+                        x, 400, F "command", F "command is empty: a program and its arguments are expected");
         if (spec->n_command > ARGS_MAX)
-                return api_error_set(x, 400, F "command", F "command has %zu words: at most %u are accepted", spec->n_command, ARGS_MAX);
+                return api_error_set(x, 400, F "command", F "command has %zu words: at most %u are accepted",
+                        spec->n_command, ARGS_MAX);
         for (size_t i = 0; i < spec->n_command; i++)
                 bytes += strlen(spec->command[i]) + 1;
         if (bytes > ARGV_MAX)
-                return api_error_set(x, 400, F "command", F "command has %zu bytes: at most %u are accepted", bytes, ARGV_MAX);
+                return api_error_set(x, 400, F "command", F "command has %zu bytes: at most %u are accepted",
+                        bytes, ARGV_MAX);
         return 0;
 }
 
@@ -84,7 +88,8 @@ static int check_name(Mete__Api__JobSpec *spec, struct api_error *x)
                 spec->name = name_of_command(spec->command[0]);
         if (!name_legal(spec->name))
                 return refuse_text(x, F "name", spec->name,
-                        "1 to 64 of A-Z a-z 0-9 . _ - are accepted, not \".\" or \"..\", and no '-' in front");
+                        "1 to 64 of A-Z a-z 0-9 . _ - are accepted, not \".\" or \"..\", and no '-' in "
+                        "front");
         return 0;
 }
 
@@ -93,21 +98,25 @@ static int check_environment(const Mete__Api__JobSpec *spec, struct api_error *x
         size_t bytes = 0;
 
         if (spec->n_environment > VARIABLES_MAX)
-                return api_error_set(x, 400, F "environment", F "environment has %zu variables: at most %u are accepted",
-                        spec->n_environment, VARIABLES_MAX);
+                return api_error_set(x, 400, F "environment",
+                        F "environment has %zu variables: at most %u are accepted", spec->n_environment,
+                        VARIABLES_MAX);
         for (size_t i = 0; i < spec->n_environment; i++) {
                 const Mete__Api__EnvironmentVariable *v = spec->environment[i];
                 _cleanup_free_ char *field = xasprintf(F "environment[%zu].name", i);
 
                 if (str_empty(v->name) || strchr(v->name, '='))
-                        return refuse_text(x, field, v->name ? v->name : "", "a name that is not empty and has no '=' is expected");
+                        return refuse_text(x, field, v->name ? v->name : "",
+                                "a name that is not empty and has no '=' is expected");
                 for (const char *c = v->name; *c; c++)
                         if ((unsigned char)*c <= 0x20 || *c == 0x7f)
-                                return refuse_text(x, field, v->name, "a name has no white space or control characters");
+                                return refuse_text(
+                                        x, field, v->name, "a name has no white space or control characters");
                 bytes += strlen(v->name) + strlen(v->value) + 2;
         }
         if (bytes > ENVIRONMENT_MAX)
-                return api_error_set(x, 400, F "environment", F "environment has %zu bytes: at most %u are accepted", bytes, ENVIRONMENT_MAX);
+                return api_error_set(x, 400, F "environment",
+                        F "environment has %zu bytes: at most %u are accepted", bytes, ENVIRONMENT_MAX);
         return 0;
 }
 
@@ -118,8 +127,11 @@ static int check_cpus(const char *field, double *value, struct api_error *x)
 {
         uint64_t milli;
 
-        if (!isfinite(*value) || *value <= 0 || *value > CPUS_MAX || milli_from_double(*value, &milli) < 0 || milli == 0)
-                return api_error_set(x, 400, field, "%s: %.10g is refused: a number of cores above 0, in steps of 0.001, at most %.10g is expected",
+        if (!isfinite(*value) || *value <= 0 || *value > CPUS_MAX || milli_from_double(*value, &milli) < 0 ||
+                milli == 0)
+                return api_error_set(x, 400, field,
+                        "%s: %.10g is refused: a number of cores above 0, in steps of 0.001, at most %.10g "
+                        "is expected",
                         field, *value, CPUS_MAX);
         *value = milli_to_double(milli);
         return 0;
@@ -130,7 +142,8 @@ static int check_resources(Mete__Api__JobSpec *spec, struct api_error *x)
         const uint64_t memory_max = UINT64_C(1) << 50;
 
         if (spec->count < 1 || spec->count > COUNT_MAX)
-                return api_error_set(x, 400, F "count", F "count: %u is refused: 1 to %u are accepted", spec->count, COUNT_MAX);
+                return api_error_set(x, 400, F "count", F "count: %u is refused: 1 to %u are accepted",
+                        spec->count, COUNT_MAX);
         if (check_cpus(F "cpus", &spec->cpus, x) < 0)
                 return -EINVAL;
         if (!spec->has_cpus_limit)
@@ -138,24 +151,31 @@ static int check_resources(Mete__Api__JobSpec *spec, struct api_error *x)
         if (check_cpus(F "cpus_limit", &spec->cpus_limit, x) < 0)
                 return -EINVAL;
         if (spec->cpus_limit < spec->cpus)
-                return api_error_set(x, 400, F "cpus_limit", F "cpus_limit: %.10g is below cpus (%.10g): at least that is expected",
+                return api_error_set(x, 400, F "cpus_limit",
+                        F "cpus_limit: %.10g is below cpus (%.10g): at least that is expected",
                         spec->cpus_limit, spec->cpus);
         if (spec->memory_bytes < MEMORY_MIN || spec->memory_bytes > memory_max)
-                return api_error_set(x, 400, F "memory_bytes", F "memory_bytes: %ju is refused: at least 4 MiB (%u) and at most 1 PiB are expected",
+                return api_error_set(x, 400, F "memory_bytes",
+                        F "memory_bytes: %ju is refused: at least 4 MiB (%u) and at most 1 PiB are expected",
                         (uintmax_t)spec->memory_bytes, MEMORY_MIN);
         if (!spec->has_memory_limit_bytes)
                 spec->memory_limit_bytes = spec->memory_bytes;
         if (spec->memory_limit_bytes < spec->memory_bytes || spec->memory_limit_bytes > memory_max)
                 return api_error_set(x, 400, F "memory_limit_bytes",
-                        F "memory_limit_bytes: %ju is refused: at least memory_bytes (%ju) and at most 1 PiB are expected",
+                        F "memory_limit_bytes: %ju is refused: at least memory_bytes (%ju) and at most 1 PiB "
+                          "are expected",
                         (uintmax_t)spec->memory_limit_bytes, (uintmax_t)spec->memory_bytes);
-        spec->has_count = spec->has_cpus = spec->has_cpus_limit = spec->has_memory_bytes = spec->has_memory_limit_bytes = true;
+        spec->has_count = spec->has_cpus = spec->has_cpus_limit = spec->has_memory_bytes =
+                spec->has_memory_limit_bytes = true;
         return 0;
 }
 
-static int over_capacity(struct api_error *x, const char *field, double value, const char *unit, const char *hostname, double most)
+static int over_capacity(struct api_error *x, const char *field, double value, const char *unit,
+        const char *hostname, double most)
 {
-        return api_error_set(x, 400, field, "%s: over-capacity: %.10g %s per task, and the largest agent (%s) has %.10g: that or less is accepted",
+        return api_error_set(x, 400, field,
+                "%s: over-capacity: %.10g %s per task, and the largest agent (%s) has %.10g: that or less is "
+                "accepted",
                 field, value, unit, hostname, most);
 }
 
@@ -171,15 +191,19 @@ int job_spec_check_capacity(const Mete__Api__JobSpec *spec, const struct queue *
         if (resources_scalar(&size, "cpus") > cpus)
                 return over_capacity(x, F "cpus", spec->cpus, "cpus", by_cpus, milli_to_double(cpus));
         if (spec->cpus_limit > milli_to_double(cpus))
-                return over_capacity(x, F "cpus_limit", spec->cpus_limit, "cpus", by_cpus, milli_to_double(cpus));
+                return over_capacity(
+                        x, F "cpus_limit", spec->cpus_limit, "cpus", by_cpus, milli_to_double(cpus));
         if (resources_scalar(&size, "mem") > mem)
-                return over_capacity(x, F "memory_bytes", (double)spec->memory_bytes / 1048576, "MiB", by_mem, milli_to_double(mem));
+                return over_capacity(x, F "memory_bytes", (double)spec->memory_bytes / 1048576, "MiB", by_mem,
+                        milli_to_double(mem));
         if ((double)spec->memory_limit_bytes / 1048576 > milli_to_double(mem))
-                return over_capacity(x, F "memory_limit_bytes", (double)spec->memory_limit_bytes / 1048576, "MiB", by_mem, milli_to_double(mem));
+                return over_capacity(x, F "memory_limit_bytes", (double)spec->memory_limit_bytes / 1048576,
+                        "MiB", by_mem, milli_to_double(mem));
         if (!queue_fits_some_agent(q, &size))
                 return api_error_set(x, 400, F "memory_bytes",
-                        F "memory_bytes: over-capacity: no single agent has both %.10g cpus and %.10g MiB of memory", spec->cpus,
-                        (double)spec->memory_bytes / 1048576);
+                        F "memory_bytes: over-capacity: no single agent has both %.10g cpus and %.10g MiB of "
+                          "memory",
+                        spec->cpus, (double)spec->memory_bytes / 1048576);
         return 0;
 }
 
@@ -232,28 +256,28 @@ static int check_user(const char *user, struct api_error *x)
         for (const char *c = user; *c; c++) {
                 colons += *c == ':';
                 if ((unsigned char)*c <= 0x20 || *c == 0x7f || *c == '/')
-                        return refuse_text(x, F "isolation.user", user, "\"name\", \"uid\", \"name:group\" or \"uid:gid\" is expected");
+                        return refuse_text(x, F "isolation.user", user,
+                                "\"name\", \"uid\", \"name:group\" or \"uid:gid\" is expected");
         }
-        if (!*user || *user == ':' || *user == '-' || colons > 1 || str_has_suffix(user, ":") || strlen(user) > 128)
-                return refuse_text(x, F "isolation.user", user, "\"name\", \"uid\", \"name:group\" or \"uid:gid\" is expected");
+        if (!*user || *user == ':' || *user == '-' || colons > 1 || str_has_suffix(user, ":") ||
+                strlen(user) > 128)
+                return refuse_text(x, F "isolation.user", user,
+                        "\"name\", \"uid\", \"name:group\" or \"uid:gid\" is expected");
         return 0;
 }
 
 static int check_capabilities(const char *name, char *const *list, size_t count, struct api_error *x)
 {
         if (count > LISTS_MAX)
-                return api_error_set(x, 400, name, "%s has %zu entries: at most %u are accepted", name, count, LISTS_MAX);
+                return api_error_set(
+                        x, 400, name, "%s has %zu entries: at most %u are accepted", name, count, LISTS_MAX);
         for (size_t i = 0; i < count; i++) {
-                size_t len = strlen(list[i]);
-                bool legal = len >= 3 && len <= 40;
-
-                for (const char *c = list[i]; *c; c++)
-                        legal = legal && (isalnum((unsigned char)*c) || *c == '_');
-                if (legal)
+                if (strcasecmp(list[i], "ALL") == 0 || capability_from_string(list[i]) >= 0)
                         continue;
                 _cleanup_free_ char *field = xasprintf("%s[%zu]", name, i);
 
-                return refuse_text(x, field, list[i], "a capability such as CAP_NET_RAW or NET_RAW, or ALL, is expected");
+                return refuse_text(x, field, list[i],
+                        "a capability such as CAP_NET_RAW or NET_RAW, or ALL, is expected");
         }
         return 0;
 }
@@ -268,29 +292,35 @@ static int check_seccomp(const Mete__Api__Isolation *isolation, struct api_error
         if (!isolation->has_seccomp_profile)
                 return 0;
         if (isolation->has_seccomp_unconfined && isolation->seccomp_unconfined)
-                return api_error_set(x, 400, F "isolation.seccomp_unconfined", "%s and seccomp_unconfined exclude each other", field);
+                return api_error_set(x, 400, F "isolation.seccomp_unconfined",
+                        "%s and seccomp_unconfined exclude each other", field);
         if (isolation->seccomp_profile.len > SECCOMP_MAX)
-                return api_error_set(x, 400, field, "%s has %zu bytes: at most %u are accepted", field, isolation->seccomp_profile.len, SECCOMP_MAX);
-        profile = json_loadb((const char *)isolation->seccomp_profile.data, isolation->seccomp_profile.len, JSON_REJECT_DUPLICATES, &error);
+                return api_error_set(x, 400, field, "%s has %zu bytes: at most %u are accepted", field,
+                        isolation->seccomp_profile.len, SECCOMP_MAX);
+        profile = json_loadb((const char *)isolation->seccomp_profile.data, isolation->seccomp_profile.len,
+                JSON_REJECT_DUPLICATES, &error);
         parsed = profile;
         object = json_is_object(profile);
         json_decref(profile);
         if (!parsed)
-                return api_error_set(x, 400, field, "%s is not JSON (line %d: %s): a profile in the Docker/OCI format is expected",
-                        field, error.line, error.text);
+                return api_error_set(x, 400, field,
+                        "%s is not JSON (line %d: %s): a profile in the Docker/OCI format is expected", field,
+                        error.line, error.text);
         if (!object)
-                return api_error_set(x, 400, field, "%s is not a JSON object: a profile in the Docker/OCI format is expected", field);
+                return api_error_set(x, 400, field,
+                        "%s is not a JSON object: a profile in the Docker/OCI format is expected", field);
         return 0;
 }
 
 static int check_rlimits(const Mete__Api__Isolation *isolation, struct api_error *x)
 {
-        static const char *const types[] = {"as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc",
-                "rss", "rtprio", "rttime", "sigpending", "stack"};
+        static const char *const types[] = {"as", "core", "cpu", "data", "fsize", "locks", "memlock",
+                "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio", "rttime", "sigpending", "stack"};
 
         if (isolation->n_rlimits > LISTS_MAX)
-                return api_error_set(x, 400, F "isolation.rlimits", F "isolation.rlimits has %zu entries: at most %u are accepted",
-                        isolation->n_rlimits, LISTS_MAX);
+                return api_error_set(x, 400, F "isolation.rlimits",
+                        F "isolation.rlimits has %zu entries: at most %u are accepted", isolation->n_rlimits,
+                        LISTS_MAX);
         for (size_t i = 0; i < isolation->n_rlimits; i++) {
                 const Mete__Api__Rlimit *l = isolation->rlimits[i];
                 _cleanup_free_ char *field = xasprintf(F "isolation.rlimits[%zu]", i);
@@ -299,13 +329,17 @@ static int check_rlimits(const Mete__Api__Isolation *isolation, struct api_error
                         _cleanup_free_ char *type = xasprintf("%s.type", field);
 
                         return refuse_text(x, type, l->type,
-                                "a name of setrlimit(2) without RLIMIT_, lower case, such as nofile or core, is expected");
+                                "a name of setrlimit(2) without RLIMIT_, lower case, such as nofile or core, "
+                                "is expected");
                 }
                 for (size_t j = 0; j < i; j++)
                         if (str_equal(l->type, isolation->rlimits[j]->type))
-                                return api_error_set(x, 400, field, "%s: '%s' is given twice", field, l->type);
+                                return api_error_set(
+                                        x, 400, field, "%s: '%s' is given twice", field, l->type);
                 if (l->has_hard && (!l->has_soft || l->soft > l->hard))
-                        return api_error_set(x, 400, field, "%s: the soft limit of '%s' is above the hard one (%ju)", field, l->type, (uintmax_t)l->hard);
+                        return api_error_set(x, 400, field,
+                                "%s: the soft limit of '%s' is above the hard one (%ju)", field, l->type,
+                                (uintmax_t)l->hard);
         }
         return 0;
 }
@@ -314,26 +348,33 @@ static int check_isolation(Mete__Api__Isolation *isolation, struct api_error *x)
 {
         if (isolation->rootfs && check_path(F "isolation.rootfs", isolation->rootfs, x) < 0)
                 return -EINVAL;
-        if (isolation->working_directory && check_path(F "isolation.working_directory", isolation->working_directory, x) < 0)
+        if (isolation->working_directory &&
+                check_path(F "isolation.working_directory", isolation->working_directory, x) < 0)
                 return -EINVAL;
         if (isolation->has_network && isolation->network == METE__API__ISOLATION__NETWORK__NETWORK_UNKNOWN)
-                return api_error_set(x, 400, F "isolation.network", F "isolation.network: NONE or HOST is expected");
+                return api_error_set(
+                        x, 400, F "isolation.network", F "isolation.network: NONE or HOST is expected");
         if (isolation->has_pids_limit && (isolation->pids_limit < 2 || isolation->pids_limit > PIDS_MAX))
-                return api_error_set(x, 400, F "isolation.pids_limit", F "isolation.pids_limit: %ju is refused: 2 to %u are accepted",
+                return api_error_set(x, 400, F "isolation.pids_limit",
+                        F "isolation.pids_limit: %ju is refused: 2 to %u are accepted",
                         (uintmax_t)isolation->pids_limit, PIDS_MAX);
         if (isolation->hostname && !hostname_legal(isolation->hostname))
                 return refuse_text(x, F "isolation.hostname", isolation->hostname,
                         "1 to 63 of letters, digits, '.' and inner '-' are accepted (RFC 1123)");
-        if (check_user(isolation->user, x) < 0 || check_seccomp(isolation, x) < 0 || check_rlimits(isolation, x) < 0)
+        if (check_user(isolation->user, x) < 0 || check_seccomp(isolation, x) < 0 ||
+                check_rlimits(isolation, x) < 0)
                 return -EINVAL;
-        if (check_capabilities(F "isolation.capabilities_add", isolation->capabilities_add, isolation->n_capabilities_add, x) < 0)
+        if (check_capabilities(F "isolation.capabilities_add", isolation->capabilities_add,
+                    isolation->n_capabilities_add, x) < 0)
                 return -EINVAL;
-        return check_capabilities(F "isolation.capabilities_drop", isolation->capabilities_drop, isolation->n_capabilities_drop, x);
+        return check_capabilities(F "isolation.capabilities_drop", isolation->capabilities_drop,
+                isolation->n_capabilities_drop, x);
 }
 
 int job_spec_validate(Mete__Api__JobSpec *spec, struct api_error *x)
 {
-        if (check_command(spec, x) < 0 || check_name(spec, x) < 0 || check_environment(spec, x) < 0 || check_resources(spec, x) < 0)
+        if (check_command(spec, x) < 0 || check_name(spec, x) < 0 || check_environment(spec, x) < 0 ||
+                check_resources(spec, x) < 0)
                 return -EINVAL;
         if (!spec->isolation) {
                 spec->isolation = xcalloc(1, sizeof(*spec->isolation));

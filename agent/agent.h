@@ -13,6 +13,7 @@
 #include "lib/loop/loop.h"
 
 struct agent_api;
+struct log_stream;
 struct agent_container;
 struct http_server;
 struct master_link;
@@ -47,6 +48,7 @@ struct agent {
         struct leftovers leftovers;
         struct gc gc;
         struct agent_api *api;
+        struct log_stream *log_streams; /* being read; each is its connection's */
 
         bool stopping;        /* tasks are being killed before the agent ends; launches are refused */
         bool leave_nothing;   /* then remove cgroups, probes and runtime state */

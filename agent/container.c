@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/api/api.h"
 #include "agent/checkpoint.h"
 #include "agent/master_link.h"
 #include "agent/status_message.h"
@@ -448,6 +449,7 @@ void container_end(struct agent_container *c, const struct task_outcome *outcome
         if (c->info->sandbox)
                 gc_add(&a->gc, gc_relative_path(c->info->sandbox, a->options->work_dir));
         container_flush_updates(c);
+        agent_api_container_ended(a, container_id(c));
         agent_container_gone(a);
 }
 

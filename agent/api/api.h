@@ -11,6 +11,8 @@
 
 int agent_api_new(struct agent *a, struct agent_api **ret, struct error *e) WARN_UNUSED;
 struct agent_api *agent_api_free(struct agent_api *api);
+/* The container has ended: whoever follows its output gets the rest at once. */
+void agent_api_container_ended(struct agent *a, const char *container_id);
 
 /* ---- for the call handlers ---- */
 

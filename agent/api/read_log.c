@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <utlist.h>
+
 #include "agent/api/api.h"
 #include "agent/container.h"
 #include "agent/shim/log_read.h"
@@ -26,10 +28,12 @@ struct log_stream {
         int sandbox_fd;
         uint64_t offset;
         bool follow;
+        struct log_stream *prev, *next;
 };
 
 static struct log_stream *log_stream_free(struct log_stream *s)
 {
+        DL_DELETE(s->agent->log_streams, s);
         loop_timer_free(s->timer);
         close_fd(s->sandbox_fd);
         free(s->sandbox);
@@ -144,6 +148,16 @@ static void on_drain(struct http_stream *http, void *userdata)
                 pump(s);
 }
 
+void agent_api_container_ended(struct agent *a, const char *container_id)
+{
+        struct log_stream *s;
+
+        /* From the loop: the container is in the middle of its end now. */
+        DL_FOREACH (a->log_streams, s)
+                if (str_equal(s->container_id, container_id))
+                        loop_timer_arm(s->timer, 0, 0);
+}
+
 /* ---- opening ---- */
 
 /* The sandbox that the id means: of a container that is known, else the one that ended last. */
@@ -182,6 +196,7 @@ static void open_stream(
         s->sandbox_fd = sandbox_fd;
         s->follow = l->has_follow && l->follow;
         s->timer = loop_timer_new(r->agent->loop, on_timer, s);
+        DL_APPEND(r->agent->log_streams, s);
         start_offset(s, l);
         s->http = http_stream_open(r->http, codec_content_type(r->codec), on_close, s);
         http_stream_on_drain(s->http, on_drain);

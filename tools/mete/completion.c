@@ -40,7 +40,8 @@ static void print_bash(FILE *f)
 {
         fputs("# bash completion of mete: written by `mete completion bash`\n"
               "_mete() {\n"
-              "        local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb='' i words=''\n"
+              "        local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb='' i "
+              "words=''\n"
               "        COMPREPLY=()\n"
               "        for ((i = 1; i < COMP_CWORD; i++)); do\n"
               "                case ${COMP_WORDS[i]} in\n"

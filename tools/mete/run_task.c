@@ -173,7 +173,7 @@ bool task_end_needs_words(const Mete__Api__Task *task)
                 return false;
         /* A program that fails by itself has said why on its own stderr. */
         if (task->has_exit_code && task->exit_code >= 0 && task->exit_code <= 128)
-                return !str_empty(task->reason) && !str_equal(task->reason, "REASON_COMMAND_EXECUTOR_FAILED");
+                return !str_empty(task->reason) && !str_has_suffix(task->reason, "COMMAND_EXECUTOR_FAILED");
         return true;
 }
 

@@ -43,7 +43,9 @@ static void print_row(struct table *t, const Mete__Api__Task *task, double now)
                 table_cell(t, NULL);
         table_cell(t, text_age(task->has_started ? task->started : task->submitted, now, text));
         table_cell(t, task->has_cpus ? text_cores(task->cpus, text) : NULL);
-        table_cell(t, u && u->has_memory_usage_bytes ? text_size(u->memory_usage_bytes, text) : NULL);
+        table_cell(t, u && u->has_memory_usage_bytes && !task_is_over(task)
+                              ? text_size(u->memory_usage_bytes, text)
+                              : NULL);
         table_cell(t, task->has_memory_limit_bytes ? text_size(task->memory_limit_bytes, text) : NULL);
         table_cell(t, task->user);
         table_cell(t, task->agent_address);

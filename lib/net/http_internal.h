@@ -51,7 +51,6 @@ struct http_stream {
         void (*on_close)(struct http_stream *s, void *userdata);
         void (*on_drain)(struct http_stream *s, void *userdata);
         void *userdata;
-        bool closing; /* on_close is running */
 };
 
 /* Takes message. */

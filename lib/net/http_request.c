@@ -135,7 +135,6 @@ static void stream_lost(void *userdata)
 {
         struct http_stream *s = userdata;
 
-        s->closing = true;
         if (s->on_close)
                 s->on_close(s, s->userdata);
         stream_free(s);
@@ -369,11 +368,8 @@ void http_stream_close(struct http_stream *s)
         struct http_connection *c = s->request->connection;
         struct evhttp_request *message;
 
-        /* A close from within on_close changes nothing: what comes after that frees the stream. */
-        if (s->closing)
-                return;
         if (!c) {
-                /* Lost before it was opened, and stream_lost() is still to come. */
+                /* Lost: stream_lost() frees it, whether it is what calls us or is still to come. */
                 s->on_close = NULL;
                 return;
         }

@@ -224,11 +224,13 @@ static void test_ids(void **state)
                 {"a\nb", "control"},
                 {"a\x7f", "control"},
                 {"a\xc2\x85z", "control"},
-                {"\xff", "UTF-8"},
-                {"\xc0\xaf", "UTF-8"},
-                {"\xed\xa0\x80", "UTF-8"},
-                {"\xf4\x90\x80\x80", "UTF-8"},
-                {"a\xe2\x82", "UTF-8"},
+                {"\xff", "is not valid UTF-8"},
+                {"\xc0\xaf", "is not valid UTF-8"},
+                {"\xed\xa0\x80", "is not valid UTF-8"},
+                {"\xe0\x80\xaf", "is not valid UTF-8"},
+                {"\xf0\x80\x80\xaf", "is not valid UTF-8"},
+                {"\xf4\x90\x80\x80", "is not valid UTF-8"},
+                {"a\xe2\x82", "is not valid UTF-8"},
         };
         char large[ID_LENGTH_MAX + 2];
 

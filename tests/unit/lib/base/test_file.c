@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -159,28 +160,54 @@ static void test_remove_follows_no_links(void **state)
         assert_int_equal(remove_tree_at(f->fd, "outside/.."), -EINVAL);
 }
 
-static void test_remove_deep(void **state)
+/* Makes top/<first>/d/d/..., `depth` deep. */
+static void make_deep(int dirfd, const char *top, const char *first, unsigned depth)
 {
-        struct fixture *f = *state;
-        int fd = f->fd;
+        int fd;
 
-        assert_int_equal(mkdirat(f->fd, "deep", 0700), 0);
-        fd = openat(f->fd, "deep", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        for (unsigned i = 0; i < 3000; i++) {
+        assert_int_equal(mkdirat(dirfd, top, 0700), 0);
+        fd = openat(dirfd, top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        for (unsigned i = 0; i < depth; i++) {
+                const char *name = i == 0 ? first : "d";
                 int next;
 
-                assert_int_equal(mkdirat(fd, "d", 0700), 0);
-                /* A name that removal itself would choose. */
-                if (i == 0)
-                        assert_int_equal(mkdirat(fd, ".removing-0", 0700), 0);
-                next = openat(fd, "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                assert_int_equal(mkdirat(fd, name, 0700), 0);
+                next = openat(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
                 (void)close(fd);
                 fd = next;
         }
         touch(fd, "bottom");
         (void)close(fd);
+}
+
+static void test_remove_deep(void **state)
+{
+        struct fixture *f = *state;
+        struct rlimit before, few;
+
+        make_deep(f->fd, "deep", "d", 3000);
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+        few = (struct rlimit){.rlim_cur = 128, .rlim_max = before.rlim_max};
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
         assert_int_equal(remove_tree_at(f->fd, "deep"), 0);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
         assert_false(exists(f->fd, "deep"));
+}
+
+/* The tree has the names that removal itself would choose; which is met first depends on the file system's order. */
+static void test_remove_deep_with_names_taken(void **state)
+{
+        struct fixture *f = *state;
+
+        for (unsigned i = 0; i < 16; i++) {
+                _cleanup_free_ char *first = xasprintf("d%u", i * i);
+
+                make_deep(f->fd, "deep", first, 100);
+                assert_int_equal(mkdirat(f->fd, "deep/.removing-0", 0700), 0);
+                touch(f->fd, "deep/.removing-0/file");
+                assert_int_equal(remove_tree_at(f->fd, "deep"), 0);
+                assert_false(exists(f->fd, "deep"));
+        }
 }
 
 static void test_remove_wide(void **state)
@@ -255,6 +282,7 @@ int main(void)
                 TEST(test_mkdir_parents),
                 TEST(test_remove_follows_no_links),
                 TEST(test_remove_deep),
+                TEST(test_remove_deep_with_names_taken),
                 TEST(test_remove_wide),
                 TEST(test_remove_crosses_no_mounts),
         };

@@ -134,6 +134,38 @@ static void test_timer_rearm_and_free(void **state)
         assert_int_equal(f->fired, 0);
 }
 
+static void nothing(void *userdata)
+{
+        (void)userdata;
+}
+
+static void arm_after_work(struct loop_timer *t, void *userdata)
+{
+        struct fixture *f = userdata;
+        uint64_t until = mono_now().ns + 30 * NSEC_PER_MSEC;
+
+        (void)t;
+        while (mono_now().ns < until)
+                ;
+        f->start_ns = mono_now().ns;
+        loop_timer_arm(f->other, 20 * NSEC_PER_MSEC, 0);
+        /* Makes the loop look at its timers at once. */
+        loop_post(f->loop, nothing, NULL);
+}
+
+/* The delay counts from now, not from when the loop last looked at the clock. */
+static void test_timer_armed_late_in_a_callback(void **state)
+{
+        struct fixture *f = *state;
+
+        f->timer = loop_timer_new(f->loop, arm_after_work, f);
+        f->other = loop_timer_new(f->loop, count_timer, f);
+        f->wanted = 1;
+        loop_timer_arm(f->timer, 0, 0);
+        assert_int_equal(loop_run(f->loop), 0);
+        assert_true(f->first_ns - f->start_ns >= 20 * NSEC_PER_MSEC);
+}
+
 static void test_stop_before_run(void **state)
 {
         struct fixture *f = *state;
@@ -488,6 +520,7 @@ int main(void)
                 TEST(test_timer_once),
                 TEST(test_timer_period),
                 TEST(test_timer_rearm_and_free),
+                TEST(test_timer_armed_late_in_a_callback),
                 TEST(test_stop_before_run),
                 TEST(test_io),
                 TEST(test_io_regular_file),

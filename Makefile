@@ -168,6 +168,8 @@ $B/tests/unit/%: $B/obj/tests/unit/%.o $(call archive,$(LIB_ALL)) $B/flags
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$Q$(CC) $(LDFLAGS_ALL) -o $@ $< $(call group,$(LIB_ALL)) $(call pkg_libs,cmocka sqlite3) $(LIBS_AGENT)
+# Launches real containers by the shim beside it.
+$B/tests/unit/agent/shim/test_launch: | $B/bin/mete-shim
 # The payload reports what a task sees from inside; static, so that it runs in any root filesystem.
 $B/tests/payload: tests/integration/payload.c $B/flags
 	@mkdir -p $(@D)

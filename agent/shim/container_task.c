@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <linux/keyctl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -169,7 +170,8 @@ static void __attribute__((noreturn)) execute(struct task *t)
         int error;
 
         t->phase_ns[SHIM_PHASE_READY] = mono_now().ns;
-        shim_report_ready(TASK_REPORT_FD, t->phase_ns);
+        if (shim_report_ready(TASK_REPORT_FD, t->phase_ns) < 0)
+                _exit(EXIT_STEP_FAILED);
         if (strchr(t->program, '/')) {
                 error = try_execute(t, t->program);
                 if (error == ENOENT && access(t->program, F_OK) == 0)
@@ -194,6 +196,8 @@ void container_task_run(const struct container_init *c, struct steps *s)
         if (setsid() < 0)
                 fail_errno("process", errno, "cannot start", "a session");
         (void)umask(022);
+        /* The agent's keys are not the task's; without key support there are none. */
+        (void)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
         reset_signals();
         task.steps = s;
         read_command(&task, c->plan);

@@ -1,5 +1,6 @@
 #include "agent/shim/report.h"
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,11 +18,10 @@ void shim_report_send(int fd, const char *stage, int error, const char *text)
                 return;
 }
 
-void shim_report_ready(int fd, const uint64_t phase_ns[static SHIM_PHASE_MAX])
+int shim_report_ready(int fd, const uint64_t phase_ns[static SHIM_PHASE_MAX])
 {
         struct shim_report r = {.error = 0};
 
         memcpy(r.phase_ns, phase_ns, sizeof(r.phase_ns));
-        if (write(fd, &r, sizeof(r)) < 0)
-                return;
+        return write(fd, &r, sizeof(r)) < 0 ? -errno : 0;
 }

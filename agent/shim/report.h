@@ -14,5 +14,5 @@ struct shim_report {
 };
 
 void shim_report_send(int fd, const char *stage, int error, const char *text);
-/* Everything is done; when each phase was. */
-void shim_report_ready(int fd, const uint64_t phase_ns[static SHIM_PHASE_MAX]);
+/* Everything is done; when each phase was. -errno: the shim is gone, and there must be no task without it. */
+int shim_report_ready(int fd, const uint64_t phase_ns[static SHIM_PHASE_MAX]);

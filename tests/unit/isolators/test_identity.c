@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "isolators/isolators.h"
+#include "lib/linux/capability.h"
 
 #define DEFAULT_SET UINT64_C(0x4fb)
 

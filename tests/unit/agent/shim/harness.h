@@ -220,10 +220,14 @@ static inline char *launch_output(struct launch *l, const char *stream)
 /* Takes everything down; nothing of the container is left. */
 static inline void launch_done(struct launch *l)
 {
-        _cleanup_free_ char *name = xasprintf("tasks/%s", l->spec.container_id);
+        _cleanup_free_ char *name = xasprintf("containers/%s", l->spec.container_id);
         struct cgroup *gone = NULL;
 
-        isolators_cleanup(&l->h->host, &l->c);
+        /* A cgroup drains for some milliseconds after its last process: cleaned up again until it is gone. */
+        struct mono_time start = mono_now();
+        do
+                isolators_cleanup(&l->h->host, &l->c);
+        while (l->c.cgroup && mono_elapsed_ns(start, mono_now()) < 10 * NSEC_PER_SEC);
         assert_int_equal(cgroup_open(l->h->host.cgroups, name, &gone, NULL), -ENOENT);
         assert_int_equal(remove_tree_at(AT_FDCWD, l->dir), 0);
         (void)close_fd(l->state_fd);

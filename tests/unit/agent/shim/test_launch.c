@@ -71,7 +71,8 @@ static void test_namespaces(void **state)
         free(out);
         /* Loopback is up and there is no route out. */
         assert_script("cat /sys/class/net/lo/operstate; wc -l </proc/net/route", "unknown\n1\n");
-        assert_script("cut -d: -f3 /proc/self/cgroup | sort -u | head -3 | grep -c tasks || true", "0\n");
+        assert_script(
+                "cut -d: -f3 /proc/self/cgroup | sort -u | head -3 | grep -c containers || true", "0\n");
 }
 
 static void test_privileges(void **state)
@@ -92,14 +93,58 @@ static void test_root_user(void **state)
         struct launch l;
 
         launch_shell(&l, &harness,
-                "id -u; grep CapEff /proc/self/status; kill -9 1; mknod /tmp/x c 1 3 || echo no; "
+                "id -u; grep CapEff /proc/self/status; kill -9 1; readlink /proc/1/exe || echo no; mknod "
+                "/tmp/x c 1 3 || echo no; "
                 "mount -t tmpfs x /mnt || echo no; cat /etc/shadow | wc -c; ls /root | wc -l; "
                 "echo 1 >/proc/sys/vm/swappiness || echo ro; touch /etc/x || echo ro");
         l.spec.user = xstrdup("root");
         launch_run(&l);
         char *out = launch_output(&l, "stdout");
-        assert_string_equal(out, "0\nCapEff:\t00000000000004fb\nno\nno\n0\n0\nro\nro\n");
+        assert_string_equal(out, "0\nCapEff:\t00000000000004fb\nno\nno\nno\n0\n0\nro\nro\n");
         free(out);
+        launch_done(&l);
+}
+
+/* Whatever the agent has open, by accident without close-on-exec. */
+static void test_no_leaked_descriptors(void **state)
+{
+        int dir = open("/", O_RDONLY | O_DIRECTORY), high = fcntl(dir, F_DUPFD, 200);
+
+        assert_true(high >= 200);
+        assert_script("ls /proc/self/fd | tr '\\n' ' '", "0 1 2 3 ");
+        (void)close(dir);
+        (void)close(high);
+}
+
+/* Without its witness a container ends. */
+static void test_shim_killed(void **state)
+{
+        struct launch l;
+        siginfo_t si = {0};
+        bool populated = true;
+
+        launch_shell(&l, &harness, "sleep 1000 & sleep 1000");
+        assert_int_equal(launch_start(&l), 0);
+        launch_wait_started(&l);
+        assert_int_equal(shim_lock_held(l.state_fd), 1);
+        assert_int_equal(sys_pidfd_send_signal(l.pidfd, SIGKILL), 0);
+        assert_int_equal(waitid(P_PIDFD, (id_t)l.pidfd, &si, WEXITED), 0);
+        struct mono_time start = mono_now();
+        while (cgroup_populated(l.c.cgroup, &populated) == 0 && populated)
+                assert_true(mono_elapsed_ns(start, mono_now()) < 10 * NSEC_PER_SEC);
+        assert_int_equal(shim_lock_held(l.state_fd), 0);
+        assert_int_equal(shim_record_read(l.state_fd, &l.record), 0);
+        assert_int_equal(l.record.finished_wall_ns, 0);
+        launch_done(&l);
+
+        /* What ends an agent's session does not end its shims. */
+        launch_shell(&l, &harness, "sleep 0.2; exit 5");
+        assert_int_equal(launch_start(&l), 0);
+        launch_wait_started(&l);
+        assert_int_equal(sys_pidfd_send_signal(l.pidfd, SIGTERM), 0);
+        assert_int_equal(sys_pidfd_send_signal(l.pidfd, SIGHUP), 0);
+        launch_wait(&l);
+        assert_int_equal(WEXITSTATUS(l.record.wait_status), 5);
         launch_done(&l);
 }
 
@@ -440,6 +485,8 @@ int main(int argc, char **argv)
                 cmocka_unit_test(test_namespaces),
                 cmocka_unit_test(test_privileges),
                 cmocka_unit_test(test_root_user),
+                cmocka_unit_test(test_no_leaked_descriptors),
+                cmocka_unit_test(test_shim_killed),
                 cmocka_unit_test(test_files),
                 cmocka_unit_test(test_failures),
                 cmocka_unit_test(test_refusals),

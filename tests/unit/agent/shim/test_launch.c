@@ -227,6 +227,80 @@ static void test_refusals(void **state)
         launch_done(&l);
 }
 
+static char *run_launch(struct launch *l)
+{
+        launch_run(l);
+        if (l->record.failed_errno)
+                fail_msg("%s: %s", l->record.failed_stage, l->record.failed_text);
+        assert_int_equal(l->record.wait_status, 0);
+        char *out = launch_output(l, "stdout");
+        launch_done(l);
+        return out;
+}
+
+static void test_choices(void **state)
+{
+        struct launch l;
+
+        /* The smallest memory that is accepted is enough to start. */
+        launch_shell(&l, &harness, "echo small");
+        l.spec.memory_bytes = l.spec.memory_limit_bytes = 4 << 20;
+        char *out = run_launch(&l);
+        assert_string_equal(out, "small\n");
+        free(out);
+
+        launch_shell(
+                &l, &harness, "grep -E 'Cap(Prm|Amb|Bnd)' /proc/self/status; id -u; ulimit -n; hostname");
+        l.spec.user = xstrdup("12345:77");
+        l.spec.hostname = xstrdup("own.name");
+        string_list_add(&l.spec.capabilities_add, "NET_BIND_SERVICE");
+        string_list_add(&l.spec.capabilities_drop, "ALL");
+        l.spec.rlimits = xcalloc(1, sizeof(*l.spec.rlimits));
+        l.spec.rlimits[0] = (struct container_rlimit){xstrdup("NOFILE"), 64, 128};
+        l.spec.rlimit_count = 1;
+        out = run_launch(&l);
+        assert_string_equal(out,
+                "CapPrm:\t0000000000000400\nCapBnd:\t0000000000000400\nCapAmb:\t0000000000000400\n"
+                "12345\n64\nown.name\n");
+        free(out);
+
+        launch_shell(&l, &harness, "readlink /proc/self/ns/net; grep Seccomp: /proc/self/status");
+        l.spec.network = CONTAINER_NETWORK_HOST;
+        l.spec.seccomp_unconfined = true;
+        out = run_launch(&l);
+        char net[64] = "";
+        assert_true(readlink("/proc/self/ns/net", net, sizeof(net) - 1) > 0);
+        assert_ptr_equal(strstr(out, net), out);
+        assert_non_null(strstr(out, "Seccomp:\t0"));
+        free(out);
+
+        const char *argv[3002] = {"/bin/sh", "-c", "echo $#", "sh"};
+        for (size_t i = 4; i < 3001; i++)
+                argv[i] = "x";
+        launch_new(&l, &harness, argv);
+        out = run_launch(&l);
+        assert_string_equal(out, "2997\n");
+        free(out);
+}
+
+/* As many as an agent may start at once; each is its own. */
+static void test_many_at_once(void **state)
+{
+        static struct launch l[24];
+
+        for (size_t i = 0; i < ELEMENTSOF(l); i++) {
+                char script[32];
+                (void)snprintf(script, sizeof(script), "exit %zu", i + 1);
+                launch_shell(&l[i], &harness, script);
+                assert_int_equal(launch_start(&l[i]), 0);
+        }
+        for (size_t i = 0; i < ELEMENTSOF(l); i++) {
+                launch_wait(&l[i]);
+                assert_int_equal(WEXITSTATUS(l[i].record.wait_status), i + 1);
+                launch_done(&l[i]);
+        }
+}
+
 static void test_oom(void **state)
 {
         struct launch l;
@@ -490,6 +564,8 @@ int main(int argc, char **argv)
                 cmocka_unit_test(test_files),
                 cmocka_unit_test(test_failures),
                 cmocka_unit_test(test_refusals),
+                cmocka_unit_test(test_choices),
+                cmocka_unit_test(test_many_at_once),
                 cmocka_unit_test(test_oom),
                 cmocka_unit_test(test_pids),
                 cmocka_unit_test(test_signals),

@@ -43,7 +43,7 @@ test_tasks_outlive_the_agent_and_are_adopted() {
         expect_equal "$(stat_of "$task" exit_code)" 0 exit_code
         expect_equal "$(ends_reported "$task")" 1 "ends reported"
 }
-init_of_task() { sort -n "$(find /sys/fs/cgroup -path "*$CGROUP_ROOT/containers/*" -name cgroup.procs | head -1)" | head -1; }
+init_of_task() { find /sys/fs/cgroup -path "*$CGROUP_ROOT/containers/*/cgroup.procs" -exec cat {} + 2>/dev/null | sort -n | head -1; }
 sandbox_of() { mete inspect --json "$1" | jq -r .sandbox; }
 
 test_exits_while_the_agent_was_dead_are_reported_once() {

@@ -1,4 +1,5 @@
 #include "agent/agent.h"
+#include "agent/launch_times.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -240,7 +241,8 @@ static int start(struct agent *a, struct error *e)
         if (r == 0)
                 r = start_loop(a, e);
         if (r == 0)
-                r = agent_api_new(a, &a->api, e);
+                a->launch_times = NEW0(struct launch_times);
+        r = agent_api_new(a, &a->api, e);
         if (r < 0)
                 return r;
         open_probes(a);
@@ -317,6 +319,8 @@ static void stop_parts(struct agent *a)
         struct agent_container *c, *tmp;
 
         a->api = agent_api_free(a->api);
+        free(a->launch_times);
+        a->launch_times = NULL;
         a->link = master_link_free(a->link);
         a->sampler = usage_sampler_free(a->sampler);
         HASH_ITER (hh, a->containers, c, tmp)

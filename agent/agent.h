@@ -17,6 +17,7 @@ struct log_stream;
 struct agent_container;
 struct http_server;
 struct master_link;
+struct launch_times;
 struct usage_sampler;
 
 struct agent {
@@ -47,6 +48,7 @@ struct agent {
         struct usage_sampler *sampler;
         struct leftovers leftovers;
         struct gc gc;
+        struct launch_times *launch_times; /* owned */
         struct agent_api *api;
         struct log_stream *log_streams; /* being read; each is its connection's */
 

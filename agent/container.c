@@ -227,6 +227,7 @@ static void started(struct agent_container *c, const struct shim_record *r)
         }
         if (c->state != CONTAINER_STATE_STARTING)
                 return;
+        launch_times_add(c->agent->launch_times, &c->clock, r);
         container_set_state(c, CONTAINER_STATE_RUNNING);
         if (!c->started_reported)
                 container_report(c, METE__V1__TASK_STATE__TASK_RUNNING, NULL);

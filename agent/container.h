@@ -12,6 +12,7 @@
 
 #include <uthash.h>
 
+#include "agent/launch_times.h"
 #include "agent/agent.h"
 #include "agent/outcome.h"
 #include "agent/shim/shim.h"
@@ -51,6 +52,7 @@ struct agent_container {
         bool kill_asked;
         int kill_signal; /* to deliver once there is a process */
 
+        struct launch_clock clock;
         struct usage_track usage;
         UT_hash_handle hh, hh_task;
 };

@@ -186,7 +186,9 @@ static int start(struct agent_container *c, struct error *e)
         CLEANUP(cleanup_plan_free) struct plan *plan = plan_new();
         struct agent *a = c->agent;
 
+        launch_clock_mark(&c->clock, LAUNCH_STAGE_SANDBOX);
         int r = isolators_prepare(&a->host, &c->view, plan, e);
+        launch_clock_mark(&c->clock, LAUNCH_STAGE_PREPARE);
         if (r == 0)
                 r = give_sandbox(c, e);
         if (r == 0 && mkdirat(a->states_fd, container_id(c), 0700) < 0)
@@ -196,8 +198,11 @@ static int start(struct agent_container *c, struct error *e)
                 r = isolators_isolate(&a->host, &c->view, e);
         if (r < 0)
                 return r;
+        launch_clock_mark(&c->clock, LAUNCH_STAGE_ISOLATE);
         c->isolated = true;
-        return spawn(c, plan, e);
+        r = spawn(c, plan, e);
+        launch_clock_mark(&c->clock, LAUNCH_STAGE_SPAWN);
+        return r;
 }
 
 /* A request that cannot be right anywhere is an ERROR; one that this host could not serve is a FAILED. */
@@ -254,10 +259,12 @@ void launch_task(struct agent *a, const Mete__Agent__Command__Launch *l)
                 return;
         }
         struct agent_container *c = container_new(a, container_info_new(a, l));
+        launch_clock_begin(&c->clock);
         if (checkpoint_container_write(a->checkpoints_fd, c->info, &e) < 0) {
                 refuse(c, e.code, &e, /* invalid= */ false);
                 return;
         }
+        launch_clock_mark(&c->clock, LAUNCH_STAGE_CHECKPOINT);
         int r = prepare_spec(c, l, &e);
         if (r < 0) {
                 refuse(c, r, &e, /* invalid= */ r != -ESHUTDOWN);

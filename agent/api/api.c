@@ -191,6 +191,7 @@ int agent_api_new(struct agent *a, struct agent_api **ret, struct error *e)
         if (r == 0) {
                 http_server_route(api->server, "/mete/v1", "POST", on_call, api);
                 http_server_route(api->server, "/health", "GET", on_health, api);
+                http_server_route(api->server, "/metrics/snapshot", "GET", api_metrics, a);
                 r = listen_patiently(api, e);
         }
         if (r < 0) {

@@ -240,9 +240,9 @@ static int start(struct agent *a, struct error *e)
                 r = open_cgroups(a, e);
         if (r == 0)
                 r = start_loop(a, e);
+        a->launch_times = NEW0(struct launch_times);
         if (r == 0)
-                a->launch_times = NEW0(struct launch_times);
-        r = agent_api_new(a, &a->api, e);
+                r = agent_api_new(a, &a->api, e);
         if (r < 0)
                 return r;
         open_probes(a);

@@ -67,8 +67,16 @@ void isolators_states_free(struct isolator_state *s, size_t count)
         free(s);
 }
 
+static bool is_needed(const struct isolator *i, const struct container_spec *s)
+{
+        if (i == &isolator_seccomp)
+                return !s->seccomp_unconfined;
+        /* Measurement, not isolation. */
+        return i != &isolator_probes;
+}
+
 /* What the host cannot give does not change while the agent runs: tried once per host description. */
-static int require_all(struct isolator_host *h, struct error *e)
+static int require_all(struct isolator_host *h, const struct container_spec *s, struct error *e)
 {
         static struct isolator_host *probed;
         static struct isolator_state *states;
@@ -80,7 +88,7 @@ static int require_all(struct isolator_host *h, struct error *e)
                 probed = h;
         }
         for (size_t i = 0; i < count; i++)
-                if (states[i].available < 0 && isolators[i] != &isolator_probes)
+                if (states[i].available < 0 && is_needed(isolators[i], s))
                         return error_set(e, -ENOTSUP, "this host cannot give the isolation \"%s\" (%s): %s",
                                 isolators[i]->name, isolators[i]->provides, states[i].reason);
         return 0;
@@ -148,7 +156,7 @@ int isolators_prepare(struct isolator_host *h, struct container *c, struct plan 
         int r = check_spec(c->spec, e);
 
         if (r >= 0)
-                r = require_all(h, e);
+                r = require_all(h, c->spec, e);
         if (r < 0)
                 return r;
         add_settings(h, c, p);

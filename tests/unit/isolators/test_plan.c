@@ -12,6 +12,8 @@
 
 #include "isolators/plan.h"
 
+#define GUARD 4096
+
 static struct plan *sample(void)
 {
         struct plan *p = plan_new();
@@ -86,13 +88,35 @@ static void walk(const void *plan)
         assert_true(sum < PLAN_SIZE_MAX);
 }
 
+/* A copy that ends where memory ends: one byte too far is a fault. */
+static unsigned char *guarded(const void *data, size_t size, size_t room)
+{
+        unsigned char *m =
+                mmap(NULL, room + GUARD, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+        assert_ptr_not_equal(m, MAP_FAILED);
+        assert_int_equal(mprotect(m + room, GUARD, PROT_NONE), 0);
+        return memcpy(m + room - size, data, size);
+}
+
 static void test_damage(void **state)
 {
         size_t size;
-        unsigned char *m = sealed_sample(&size);
+        void *plain = sealed_sample(&size);
+        size_t room = (size + GUARD - 1) / GUARD * GUARD;
+        unsigned char *m = guarded(plain, size, room);
 
         for (size_t i = 0; i < size; i++)
                 assert_int_equal(plan_check(m, i), -EBADMSG);
+        /* Lengths that are far too large, in every field. */
+        for (size_t i = 0; i + 4 <= size; i += 4) {
+                uint32_t saved, huge = UINT32_MAX - 7;
+                memcpy(&saved, m + i, sizeof(saved));
+                memcpy(m + i, &huge, sizeof(huge));
+                if (plan_check(m, size) == 0)
+                        walk(m);
+                memcpy(m + i, &saved, sizeof(saved));
+        }
         for (size_t i = 0; i < size; i++)
                 for (unsigned bit = 0; bit < 8; bit++) {
                         m[i] ^= (unsigned char)(1u << bit);
@@ -101,7 +125,8 @@ static void test_damage(void **state)
                         m[i] ^= (unsigned char)(1u << bit);
                 }
         assert_int_equal(plan_check(m, size), 0);
-        (void)munmap(m, size);
+        (void)munmap(plain, size);
+        (void)munmap(m + size - room, room + GUARD);
 }
 
 static void test_incomplete(void **state)

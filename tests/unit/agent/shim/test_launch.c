@@ -485,11 +485,39 @@ static uint64_t pss_kib(pid_t pid)
         return kib;
 }
 
+/* What a running task costs beside its own memory, alone and among others: programs' text is shared. */
+static void bench_memory(void)
+{
+        static const char *const sleeping[] = {"/bin/sleep", "1000", NULL};
+        static struct launch l[20];
+        uint64_t shim = 0, init = 0;
+
+        for (size_t i = 0; i < ELEMENTSOF(l); i++) {
+                launch_new(&l[i], &harness, sleeping);
+                assert_int_equal(launch_start(&l[i]), 0);
+                launch_wait_started(&l[i]);
+                if (i == 0)
+                        printf("PSS of one task's shim %lu KiB, init %lu KiB\n",
+                                (unsigned long)pss_kib(l[0].record.shim.pid),
+                                (unsigned long)pss_kib(l[0].record.init.pid));
+        }
+        for (size_t i = 0; i < ELEMENTSOF(l); i++) {
+                shim += pss_kib(l[i].record.shim.pid);
+                init += pss_kib(l[i].record.init.pid);
+        }
+        printf("PSS a task among %zu: shim %lu KiB, init %lu KiB\n", ELEMENTSOF(l),
+                (unsigned long)(shim / ELEMENTSOF(l)), (unsigned long)(init / ELEMENTSOF(l)));
+        for (size_t i = 0; i < ELEMENTSOF(l); i++) {
+                assert_int_equal(cgroup_kill(l[i].c.cgroup, NULL), 0);
+                launch_wait(&l[i]);
+                launch_done(&l[i]);
+        }
+}
+
 /* Not a test: figures for a person, by `test_launch --bench COUNT`. */
 static void bench(size_t count)
 {
-        static const char *const argv[] = {"/bin/true", NULL}, *const sleeping[] = {
-                                                                       "/bin/sleep", "1000", NULL};
+        static const char *const argv[] = {"/bin/true", NULL};
         uint64_t *started = xcalloc(count, sizeof(uint64_t)), *prepared = xcalloc(count, sizeof(uint64_t)),
                  *phases[SHIM_PHASE_MAX], *ended = xcalloc(count, sizeof(uint64_t)),
                  *cleaned = xcalloc(count, sizeof(uint64_t));
@@ -531,16 +559,7 @@ static void bench(size_t count)
                         shim_phase_to_string((enum shim_phase)p), (double)phases[p][count / 2] / 1e6,
                         (double)phases[p][count * 99 / 100] / 1e6);
         }
-        launch_new(&l, &harness, sleeping);
-        assert_int_equal(launch_start(&l), 0);
-        launch_wait_started(&l);
-        printf("PSS of shim %lu KiB, init %lu KiB\n", (unsigned long)pss_kib(l.record.shim.pid),
-                (unsigned long)pss_kib(l.record.init.pid));
-        if (getenv("METE_BENCH_PAUSE"))
-                (void)getchar();
-        assert_int_equal(cgroup_kill(l.c.cgroup, NULL), 0);
-        launch_wait(&l);
-        launch_done(&l);
+        bench_memory();
         harness_close(&harness);
 }
 

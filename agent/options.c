@@ -15,6 +15,7 @@
 #define MASTER_PORT_DEFAULT 5050
 #define AGENT_PORT_DEFAULT 5051
 #define MEMORY_RESERVE_BYTES (UINT64_C(1) << 30)
+#define NOT_GIVEN UINT64_MAX
 #define MEMORY_MIN_BYTES (UINT64_C(32) << 20)
 
 #define ROW(n, l, t, field, v, h, m, g)                                                                      \
@@ -89,12 +90,14 @@ static int default_resources(struct agent_options *o, struct error *e)
 {
         uint64_t total;
 
-        if (o->milli_cpus == 0)
+        if (o->milli_cpus == NOT_GIVEN)
                 o->milli_cpus = (uint64_t)machine_cpu_count() * 1000;
+        if (o->milli_cpus == 0)
+                return error_set(e, -EINVAL, "--cpus 0: give at least 0.001");
         int r = machine_memory_bytes(&total);
         if (r < 0)
                 return error_set_errno(e, r, "cannot read the size of this machine's memory");
-        if (o->memory_bytes == 0)
+        if (o->memory_bytes == NOT_GIVEN)
                 o->memory_bytes = total < 2 * MEMORY_RESERVE_BYTES ? total / 2 : total - MEMORY_RESERVE_BYTES;
         if (o->memory_bytes < MEMORY_MIN_BYTES || o->memory_bytes > total)
                 return error_set(e, -EINVAL,
@@ -136,6 +139,8 @@ int agent_options_parse(struct agent_options *o, int argc, char **argv, struct e
 
         *o = (struct agent_options){
                 .port = AGENT_PORT_DEFAULT,
+                .milli_cpus = NOT_GIVEN,
+                .memory_bytes = NOT_GIVEN,
                 .log_max_bytes = UINT64_C(10) << 20,
                 .log_files = 2,
                 .gc_delay_ns = UINT64_C(7) * 24 * 3600 * NSEC_PER_SEC,

@@ -16,8 +16,8 @@ struct agent_options {
         char *hostname;
         char *shim;
         char *attributes;
-        uint64_t milli_cpus;   /* 0: all */
-        uint64_t memory_bytes; /* 0: what the machine has, less a reserve */
+        uint64_t milli_cpus;
+        uint64_t memory_bytes;
         uint64_t log_max_bytes;
         uint64_t log_files;
         uint64_t gc_delay_ns;

@@ -38,6 +38,7 @@ struct launch {
         struct container_spec spec;
         struct container c;
         char dir[160], sandbox[192];
+        const char *sandbox_options; /* of a tmpfs that is the sandbox; NULL: a plain directory */
         int state_fd, pidfd, status_fd;
         struct shim_record record;
         struct error error;
@@ -132,6 +133,8 @@ static inline int launch_start(struct launch *l)
         (void)snprintf(l->sandbox, sizeof(l->sandbox), "%s/sandbox", l->dir);
         assert_int_equal(mkdir(l->dir, 0755), 0);
         assert_int_equal(mkdir(l->sandbox, 0755), 0);
+        if (l->sandbox_options)
+                assert_int_equal(mount("tmpfs", l->sandbox, "tmpfs", 0, l->sandbox_options), 0);
         l->state_fd = open(l->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         l->c.spec = &l->spec;
         l->c.sandbox_path = l->sandbox;
@@ -229,6 +232,8 @@ static inline void launch_done(struct launch *l)
                 isolators_cleanup(&l->h->host, &l->c);
         while (l->c.cgroup && mono_elapsed_ns(start, mono_now()) < 10 * NSEC_PER_SEC);
         assert_int_equal(cgroup_open(l->h->host.cgroups, name, &gone, NULL), -ENOENT);
+        if (l->sandbox_options)
+                assert_int_equal(umount2(l->sandbox, MNT_DETACH), 0);
         assert_int_equal(remove_tree_at(AT_FDCWD, l->dir), 0);
         (void)close_fd(l->state_fd);
         (void)close_fd(l->pidfd);

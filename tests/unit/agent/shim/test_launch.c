@@ -352,6 +352,17 @@ static void test_signals(void **state)
         assert_int_equal(WEXITSTATUS(l.record.wait_status), 3);
         launch_done(&l);
 
+        /* A signal that is not SIGTERM goes to the main process and its group. */
+        launch_shell(&l, &harness, "trap 'exit 9' USR1; touch ready; while :; do sleep 0.02; done");
+        assert_int_equal(launch_start(&l), 0);
+        launch_wait_started(&l);
+        while (faccessat(l.c.sandbox_fd, "ready", F_OK, 0) < 0)
+                (void)poll(&none, 0, 5);
+        assert_int_equal(kill(l.record.init.pid, SIGUSR1), 0);
+        launch_wait(&l);
+        assert_int_equal(WEXITSTATUS(l.record.wait_status), 9);
+        launch_done(&l);
+
         /* The whole cgroup at once: the record still names the signal. */
         launch_shell(&l, &harness, "sleep 1000 & sleep 1000");
         assert_int_equal(launch_start(&l), 0);
@@ -383,6 +394,32 @@ static void test_rotation(void **state)
         assert_int_equal(lr.size, 24);
         assert_memory_equal(buf, "0004999\n0005000\n0005001\n", 24);
         launch_done(&l);
+}
+
+/* Output that finds no room is lost; the task neither hangs nor fails. */
+static void test_full_disk(void **state)
+{
+        struct launch l;
+        struct log_read lr;
+        char byte;
+
+        launch_shell(&l, &harness, "head -c 1000000 /dev/zero && exit 4");
+        l.sandbox_options = "size=64k,mode=0755";
+        launch_run(&l);
+        assert_int_equal(WEXITSTATUS(l.record.wait_status), 4);
+        assert_int_equal(log_read(l.c.sandbox_fd, l.state_fd, "stdout", 0, &byte, 1, &lr), 0);
+        assert_in_range(lr.total, 4096, 65536);
+        launch_done(&l);
+}
+
+/* Everything that a task wrote before its end is in the file when the end is recorded. */
+static void test_last_words(void **state)
+{
+        for (int i = 0; i < 10; i++) {
+                char *out = run_script("head -c 300000 /dev/zero | tr '\\0' x");
+                assert_int_equal(strlen(out), 300000);
+                free(out);
+        }
 }
 
 static void test_log_swap(void **state)
@@ -589,6 +626,8 @@ int main(int argc, char **argv)
                 cmocka_unit_test(test_pids),
                 cmocka_unit_test(test_signals),
                 cmocka_unit_test(test_rotation),
+                cmocka_unit_test(test_full_disk),
+                cmocka_unit_test(test_last_words),
                 cmocka_unit_test(test_log_swap),
                 cmocka_unit_test(test_seccomp_in_container),
                 cmocka_unit_test(test_overlay),

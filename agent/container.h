@@ -12,8 +12,8 @@
 
 #include <uthash.h>
 
-#include "agent/launch_times.h"
 #include "agent/agent.h"
+#include "agent/launch_times.h"
 #include "agent/outcome.h"
 #include "agent/shim/shim.h"
 #include "agent/status_updates.h"

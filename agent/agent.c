@@ -117,6 +117,8 @@ static void describe_host(struct agent *a)
         a->host.runtime_dir = o->runtime_dir;
         a->host.log_max_bytes = o->log_max_bytes;
         a->host.log_files = (uint32_t)o->log_files;
+        for (size_t i = 0; i < o->hide.count; i++)
+                string_list_add(&a->host.hidden_paths, o->hide.items[i]);
         a->endpoint = strchr(o->address, ':') ? xasprintf("[%s]:%u", o->address, (unsigned)o->port)
                                               : xasprintf("%s:%u", o->address, (unsigned)o->port);
         a->bpf_dir = xasprintf("%s/bpf", o->runtime_dir);

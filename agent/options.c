@@ -42,6 +42,7 @@ static const struct option_row rows[] = {
         ROW("log-files", 0, OPTION_U64, log_files, "N", "rotated files kept beside the live one (default 2)", 100, NULL),
         ROW("gc-delay", 0, OPTION_DURATION, gc_delay_ns, "DURATION", "keep sandboxes of ended tasks this long (default 7d)", 0, NULL),
         ROW("gc-max-sandboxes", 0, OPTION_U64, gc_max_sandboxes, "N", "and at most this many (default 1000)", 1000000, NULL),
+        ROW("hide", 0, OPTION_STRINGS, hide, "PATH", "hide this too from tasks that see the host's root; may be repeated", 0, NULL),
         ROW("kill-tasks-on-exit", 0, OPTION_BOOL, kill_tasks_on_exit, NULL, "on SIGTERM kill every task and leave nothing behind", 0, NULL),
         ROW("no-ebpf", 0, OPTION_BOOL, no_ebpf, NULL, "measure from cgroup files only", 0, "Other"),
         ROW("purge", 0, OPTION_BOOL, purge, NULL, "kill what an agent with these options left, remove its cgroups, probes and runtime state, and exit", 0, NULL),
@@ -108,6 +109,9 @@ static int default_resources(struct agent_options *o, struct error *e)
 
 static int check_paths(const struct agent_options *o, struct error *e)
 {
+        for (size_t i = 0; i < o->hide.count; i++)
+                if (o->hide.items[i][0] != '/')
+                        return error_set(e, -EINVAL, "--hide \"%s\": give an absolute path", o->hide.items[i]);
         if (o->work_dir[0] != '/')
                 return error_set(e, -EINVAL, "--work-dir \"%s\": give an absolute path", o->work_dir);
         if (o->runtime_dir[0] != '/')

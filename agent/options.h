@@ -5,6 +5,7 @@
 #pragma once
 
 #include "lib/base/error.h"
+#include "lib/base/option.h"
 
 struct agent_options {
         char *master;
@@ -22,6 +23,7 @@ struct agent_options {
         uint64_t log_files;
         uint64_t gc_delay_ns;
         uint64_t gc_max_sandboxes;
+        struct string_list hide;
         bool kill_tasks_on_exit;
         bool insecure;
         bool purge;

@@ -17,11 +17,12 @@ static const char *const read_only[] = {
 /* In host-root mode: what a task run by root, or by a user in the right group, could otherwise read. */
 static const char *const secrets[] = {"/root", "/boot", "/lost+found", "/etc/shadow", "/etc/shadow-",
         "/etc/gshadow", "/etc/gshadow-", "/etc/sudoers", "/etc/sudoers.d", "/etc/ssh", "/etc/ssl/private",
-        "/etc/mete", "/etc/krb5.keytab", "/etc/security/opasswd", "/etc/NetworkManager/system-connections",
-        "/etc/wireguard", "/etc/kubernetes", "/var/backups", "/var/log", "/var/mail", "/var/spool",
-        "/var/lib/docker", "/var/lib/containerd", "/var/lib/containers", "/var/lib/kubelet", "/var/lib/sudo",
-        "/var/lib/private", "/var/lib/NetworkManager", "/var/lib/systemd", "/var/lib/cloud",
-        "/var/lib/zookeeper", "/var/lib/postgresql", "/var/lib/mysql", "/var/cache/debconf"};
+        "/etc/mete", "/var/lib/mete", "/etc/krb5.keytab", "/etc/security/opasswd",
+        "/etc/NetworkManager/system-connections", "/etc/wireguard", "/etc/kubernetes", "/var/backups",
+        "/var/log", "/var/mail", "/var/spool", "/var/lib/docker", "/var/lib/containerd",
+        "/var/lib/containers", "/var/lib/kubelet", "/var/lib/sudo", "/var/lib/private",
+        "/var/lib/NetworkManager", "/var/lib/systemd", "/var/lib/cloud", "/var/lib/zookeeper",
+        "/var/lib/postgresql", "/var/lib/mysql", "/var/cache/debconf"};
 
 bool path_is_below(const char *path, const char *dir)
 {

@@ -289,7 +289,7 @@ static int describe_agent(struct dev_cluster *c, size_t index, struct error *e)
         p->name = xasprintf("mete-agent on port %s", port);
         p->log_path = o->verbose ? NULL : xasprintf("%s/logs/agent-%zu.log", o->work_dir, index);
         const char *argv[] = {program, "--master", mete_client_master(c->client), "--port", port,
-                "--work-dir", dir, "--kill-tasks-on-exit"};
+                "--work-dir", dir, "--hide", o->work_dir, "--kill-tasks-on-exit"};
         for (size_t i = 0; i < ELEMENTSOF(argv); i++)
                 string_list_add(&p->argv, argv[i]);
         add_share(p, o->agents);

@@ -41,7 +41,8 @@ struct attached {
         int pending_signal; /* came before the job had an id */
         bool lost_said;
         bool job_over;
-        bool left; /* by the third signal */
+        bool left;          /* by the third signal */
+        bool output_closed; /* we ended it: nobody is left to tell */
         int result;
 };
 
@@ -141,6 +142,7 @@ static void on_output_closed(void *userdata)
 {
         struct attached *a = userdata;
 
+        a->output_closed = true;
         if (!a->job_over)
                 send_kill(a, SIGPIPE, /* only_signal= */ false, /* grace_seconds= */ 1);
 }
@@ -317,7 +319,8 @@ static int exit_code(struct attached *a)
                 return 128 + a->last_signal;
         if (a->result < 0)
                 return a->result;
-        run_tasks_report(&a->tasks, stderr);
+        if (!a->output_closed)
+                run_tasks_report(&a->tasks, stderr);
         if (a->tasks.count > 0)
                 return run_tasks_exit_code(&a->tasks);
         if (a->job_state == METE__API__JOB_STATE__JOB_KILLED)

@@ -118,6 +118,13 @@ char *text_safe(const char *s)
         return copy;
 }
 
+const char *text_without_field(const char *sentence)
+{
+        size_t n = strspn(sentence, "abcdefghijklmnopqrstuvwxyz_0123456789.[]");
+
+        return memchr(sentence, '.', n) && str_has_prefix(sentence + n, ": ") ? sentence + n + 2 : sentence;
+}
+
 unsigned text_distance(const char *a, const char *b)
 {
         enum { WORD_MAX = 31 };

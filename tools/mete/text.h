@@ -22,6 +22,8 @@ const char *text_job_state(Mete__Api__JobState state);
 const char *text_agent_state(Mete__Api__Agent__State state);
 /* Replaces what could disturb a terminal (control characters, escape sequences) with '?': text that others chose. */
 char *text_safe(const char *s);
+/* A refusal without the path of the API's field in front: "kill.id: no job '9'" -> "no job '9'". */
+const char *text_without_field(const char *sentence);
 /* Edit distance: insertions, deletions, replacements and swaps of neighbours; for suggestions. */
 unsigned text_distance(const char *a, const char *b);
 

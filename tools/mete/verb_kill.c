@@ -91,7 +91,7 @@ static int run(void *options, int argc, char **argv, struct error *e)
                 _cleanup_error_ struct error why = {0};
 
                 if (kill_one(c, o, signo, argv[i], &response, &why) < 0) {
-                        _cleanup_free_ char *sentence = text_safe(error_message(&why));
+                        _cleanup_free_ char *sentence = text_safe(text_without_field(error_message(&why)));
 
                         fprintf(stderr, "mete: %s\n", sentence);
                         code = VERB_EXIT_FAILED;

@@ -149,7 +149,7 @@ int verb_invoke(const struct verb *v, int argc, char **argv)
         if (r >= 0)
                 return r;
         if (e.message) {
-                _cleanup_free_ char *sentence = text_safe(error_message(&e));
+                _cleanup_free_ char *sentence = text_safe(text_without_field(error_message(&e)));
 
                 (void)fflush(stdout);
                 fprintf(stderr, "mete: %s\n", sentence);

@@ -78,6 +78,16 @@ static void hostile_text(void **state)
         }
 }
 
+static void fields_in_front(void **state)
+{
+        assert_string_equal(text_without_field("kill.id: no job '9'"), "no job '9'");
+        assert_string_equal(text_without_field("read_log.task_id[0]: x: y"), "x: y");
+        assert_string_equal(text_without_field("--cpus: 0 is refused"), "--cpus: 0 is refused");
+        assert_string_equal(text_without_field("exec: cannot execute x"), "exec: cannot execute x");
+        assert_string_equal(text_without_field("talking to 127.0.0.1: no"), "talking to 127.0.0.1: no");
+        assert_string_equal(text_without_field(""), "");
+}
+
 static void tables(void **state)
 {
         static const struct column columns[] = {
@@ -141,6 +151,7 @@ int main(void)
                 cmocka_unit_test(cores),
                 cmocka_unit_test(states),
                 cmocka_unit_test(hostile_text),
+                cmocka_unit_test(fields_in_front),
                 cmocka_unit_test(tables),
                 cmocka_unit_test(suggestions),
                 cmocka_unit_test(prefixed_lines),

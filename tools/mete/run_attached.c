@@ -108,10 +108,13 @@ static void send_kill(struct attached *a, int signo, bool only_signal, double gr
         mete_client_send(a->client, &call, 0, on_killed, a);
 }
 
-/* First: the task's own business. Second: the job ends. Third: we leave. */
+/* First: the task's own business. Second: the job ends. Third: we leave; at once where no master hears us. */
 static void interrupt(struct attached *a, int signo)
 {
-        if (a->interrupts == 1 && run_tasks_live(&a->tasks) > 0) {
+        if (a->lost_said) {
+                a->left = true;
+                mete_client_stop(a->client);
+        } else if (a->interrupts == 1 && run_tasks_live(&a->tasks) > 0) {
                 send_kill(a, signo, /* only_signal= */ true, /* grace_seconds= */ -1);
         } else if (a->interrupts <= 2) {
                 send_kill(a, 0, /* only_signal= */ false, /* grace_seconds= */ 1);

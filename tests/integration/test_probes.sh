@@ -2,7 +2,6 @@
 # Probe CPU time against the kernel's own accounting, and counting while the agent is dead.
 
 setup_file() {
-        [ -z "${METE_TEST_NO_EBPF:-}" ] || return 0
         BEFORE=$(machine_objects)
         start_cluster
 }

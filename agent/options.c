@@ -52,7 +52,7 @@ static const struct option_row rows[] = {
 };
 /* clang-format on */
 
-static const struct option_parser parser = {
+const struct option_parser agent_option_parser = {
         .program = "mete-agent",
         .synopsis = "[options]",
         .summary =
@@ -150,7 +150,7 @@ int agent_options_parse(struct agent_options *o, int argc, char **argv, struct e
                 .gc_delay_ns = UINT64_C(7) * 24 * 3600 * NSEC_PER_SEC,
                 .gc_max_sandboxes = 1000,
         };
-        int r = options_parse(&parser, argc, argv, o, &first, e);
+        int r = options_parse(&agent_option_parser, argc, argv, o, &first, e);
         if (r != 0)
                 return r;
         if (first < argc)
@@ -181,7 +181,7 @@ int agent_options_parse(struct agent_options *o, int argc, char **argv, struct e
 
 void agent_options_done(struct agent_options *o)
 {
-        options_done(&parser, o);
+        options_done(&agent_option_parser, o);
         free(o->master_host);
         o->master_host = NULL;
 }

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "lib/base/error.h"
+#include "lib/base/option.h"
 #include "lib/base/option.h"
 
 struct agent_options {
@@ -35,6 +35,7 @@ struct agent_options {
         uint16_t master_port;
 };
 
+extern const struct option_parser agent_option_parser; /* --help and the manual */
 /* Parses, checks and fills in defaults. 0, 1 when help was printed, negative with a sentence that names the option. */
 int agent_options_parse(struct agent_options *o, int argc, char **argv, struct error *e) WARN_UNUSED;
 void agent_options_done(struct agent_options *o);

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/options.h"
+#include "master/options.h"
 #include "tools/mete/completion.h"
 #include "tools/mete/verb.h"
 
@@ -101,6 +103,33 @@ static void shipped_manual_is_current(void **state)
                 fail_msg("write it again: build/release/bin/mete help --man >docs/man/mete.1");
 }
 
+/* The daemons' manuals are written by hand: no option may be missing from them. */
+static void daemons_manuals_are_complete(void **state)
+{
+        static const struct {
+                const char *path;
+                const struct option_parser *parser;
+        } pages[] = {
+                {"docs/man/mete-master.8", &master_option_parser},
+                {"docs/man/mete-agent.8", &agent_option_parser},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(pages); i++) {
+                _cleanup_free_ char *text = read_text(pages[i].path);
+
+                for (size_t j = 0; j < pages[i].parser->count; j++) {
+                        _cleanup_buffer_ struct buffer name = {0};
+
+                        buffer_puts(&name, "\\-\\-");
+                        for (const char *c = pages[i].parser->rows[j].name; *c; c++)
+                                buffer_printf(&name, "%s%c", *c == '-' ? "\\" : "", *c);
+                        buffer_puts(&name, "\\fR");
+                        if (!strstr(text, name.data))
+                                fail_msg("%s does not tell of %s", pages[i].path, name.data);
+                }
+        }
+}
+
 static void unknown_shell(void **state)
 {
         _cleanup_error_ struct error e = {0};
@@ -117,6 +146,7 @@ int main(void)
                 cmocka_unit_test(json_everywhere),
                 cmocka_unit_test(shipped_completion_is_current),
                 cmocka_unit_test(shipped_manual_is_current),
+                cmocka_unit_test(daemons_manuals_are_complete),
                 cmocka_unit_test(unknown_shell),
         };
 

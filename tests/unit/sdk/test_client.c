@@ -283,8 +283,7 @@ static void addresses(void **state)
 {
         static const char *const bad[] = {"127.0.0.1:0x", "127.0.0.1:70000", ":5050", "[::1"};
         CLEANUP(cleanup_mete_client_free)
-        struct mete_client *by_environment = NULL,
-                           *by_default = NULL, *v6 = NULL;
+        struct mete_client *by_environment = NULL, *by_default = NULL, *v6 = NULL;
 
         for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
                 _cleanup_error_ struct error e = {0};

@@ -73,14 +73,15 @@ static void agent_set_state(struct agent *a, enum agent_state state)
 {
         if (a->state == state)
                 return;
-        log_info("agent %s (%s): %s -> %s", a->id, a->info ? a->info->hostname : "?", agent_state_to_string(a->state),
-                agent_state_to_string(state));
+        log_info("agent %s (%s): %s -> %s", a->id, a->info ? a->info->hostname : "?",
+                agent_state_to_string(a->state), agent_state_to_string(state));
         a->state = state;
         loop_timer_disarm(a->timer);
         if (a->allocated)
                 allocator_set_agent_active(a->master->allocator, a->id, state == AGENT_ACTIVE);
         if (state == AGENT_ACTIVE)
-                loop_timer_arm(a->timer, a->master->options->agent_ping_timeout_ns, a->master->options->agent_ping_timeout_ns);
+                loop_timer_arm(a->timer, a->master->options->agent_ping_timeout_ns,
+                        a->master->options->agent_ping_timeout_ns);
         if (state == AGENT_DISCONNECTED || state == AGENT_RECOVERED)
                 loop_timer_arm(a->timer, a->master->options->agent_reregister_timeout_ns, /* period_ns= */ 0);
         agent_changed(a);
@@ -121,8 +122,8 @@ bool agent_send_launch(struct agent *a, const struct task *t)
         return agent_send(a, &c);
 }
 
-bool agent_send_kill(struct agent *a, const char *framework_id, const char *task_id, const Mete__Checkpoint__StoredKill *kill,
-        bool only_signal)
+bool agent_send_kill(struct agent *a, const char *framework_id, const char *task_id,
+        const Mete__Checkpoint__StoredKill *kill, bool only_signal)
 {
         Mete__Agent__Command c = METE__AGENT__COMMAND__INIT;
         Mete__Agent__Command__Kill k = METE__AGENT__COMMAND__KILL__INIT;
@@ -200,12 +201,12 @@ static void agent_forget_oldest_unreachable(struct master *m)
         struct agent *a, *next, *oldest = NULL;
         size_t count = 0;
 
-        HASH_ITER(hh, m->agents, a, next)
-        {
+        HASH_ITER (hh, m->agents, a, next) {
                 if (a->state != AGENT_UNREACHABLE)
                         continue;
                 count++;
-                if (!oldest || MAX(a->registered, a->reregistered) < MAX(oldest->registered, oldest->reregistered))
+                if (!oldest ||
+                        MAX(a->registered, a->reregistered) < MAX(oldest->registered, oldest->reregistered))
                         oldest = a;
         }
         if (count <= AGENTS_UNREACHABLE_MAX)
@@ -316,7 +317,8 @@ static void agent_admit(struct agent *a, const Mete__Agent__Call__Subscribe *s)
 
         agent_drop_stream(a);
         offers_rescind_agent(a);
-        a->stream = http_stream_open(TAKE_PTR(a->subscribing), codec_content_type(CODEC_PROTOBUF), agent_stream_closed, a);
+        a->stream = http_stream_open(
+                TAKE_PTR(a->subscribing), codec_content_type(CODEC_PROTOBUF), agent_stream_closed, a);
         uuid_generate_bytes(uuid);
         uuid_format(uuid, a->stream_id);
         a->missed_pings = 0;
@@ -340,7 +342,8 @@ static void admission_done(int result, void *userdata)
                 if (result >= 0 && !x->master->stopping)
                         agent_admit(a, x->call->subscribe);
                 else
-                        http_respond_text(TAKE_PTR(a->subscribing), 503, "the master could not write its store");
+                        http_respond_text(
+                                TAKE_PTR(a->subscribing), 503, "the master could not write its store");
         }
         admission_free(x);
 }
@@ -393,32 +396,39 @@ static int check_epoch(struct master *m, uint64_t highest)
         if (highest >= UINT64_MAX / 2)
                 return -EINVAL;
         if (!election_sole(m->election)) {
-                master_fail(m, "an agent has seen epoch %ju, ours is %ju: another master leads", (uintmax_t)highest, (uintmax_t)m->epoch);
+                master_fail(m, "an agent has seen epoch %ju, ours is %ju: another master leads",
+                        (uintmax_t)highest, (uintmax_t)m->epoch);
                 return -ESTALE;
         }
-        log_warning("an agent has seen epoch %ju, ours is %ju: going on above it (was the store replaced?)", (uintmax_t)highest, (uintmax_t)m->epoch);
+        log_warning("an agent has seen epoch %ju, ours is %ju: going on above it (was the store replaced?)",
+                (uintmax_t)highest, (uintmax_t)m->epoch);
         m->epoch = highest + 1;
         b = store_batch_new();
         master_put_identity(m, b);
-        master_write(m, b, NULL, NULL); /* durable before the admission that follows it, so before any command */
+        master_write(
+                m, b, NULL, NULL); /* durable before the admission that follows it, so before any command */
         return 0;
 }
 
 void agent_subscribe(struct master *m, struct http_request *req, const Mete__Agent__Call *call)
 {
         const Mete__Agent__Call__Subscribe *s = call->subscribe;
-        const char *id = s->agent_info->id ? s->agent_info->id->value : call->agent_id ? call->agent_id->value : NULL;
+        const char *id = s->agent_info->id ? s->agent_info->id->value
+                         : call->agent_id  ? call->agent_id->value
+                                           : NULL;
         _cleanup_resources_ struct resources total = {};
         _cleanup_error_ struct error error = {};
         _cleanup_free_ char *new_id = NULL;
         struct agent *a;
 
-        if (resources_from_proto(s->agent_info->resources, s->agent_info->n_resources, "subscribe.agent_info.resources", &total, &error) < 0) {
+        if (resources_from_proto(s->agent_info->resources, s->agent_info->n_resources,
+                    "subscribe.agent_info.resources", &total, &error) < 0) {
                 http_respond_text(req, 400, "%s", error_message(&error));
                 return;
         }
         if (check_epoch(m, s->has_highest_epoch ? s->highest_epoch : 0) < 0) {
-                http_respond_text(req, 409, "subscribe.highest_epoch: %ju is above this master's %ju: another master leads",
+                http_respond_text(req, 409,
+                        "subscribe.highest_epoch: %ju is above this master's %ju: another master leads",
                         (uintmax_t)s->highest_epoch, (uintmax_t)m->epoch);
                 return;
         }
@@ -431,7 +441,8 @@ void agent_subscribe(struct master *m, struct http_request *req, const Mete__Age
                 new_id = id ? xstrdup(id) : xasprintf("%s-S%ju", m->id, (uintmax_t)m->next_agent++);
                 a = agent_new(m, new_id);
                 a->registered = wall_seconds_now();
-                log_info("agent %s (%s) at %s registers", a->id, s->agent_info->hostname, s->address ? s->address : "?");
+                log_info("agent %s (%s) at %s registers", a->id, s->agent_info->hostname,
+                        s->address ? s->address : "?");
         }
         if (a->subscribing)
                 http_respond_text(TAKE_PTR(a->subscribing), 409, "the agent subscribed again");
@@ -482,16 +493,19 @@ void agent_describe(const struct agent *a, Mete__Api__Agent *ret)
 {
         mete__api__agent__init(ret);
         ret->agent_id = a->id;
-        ret->state = a->state == AGENT_ACTIVE ? METE__API__AGENT__STATE__AGENT_ACTIVE
-                : a->state == AGENT_UNREACHABLE ? METE__API__AGENT__STATE__AGENT_UNREACHABLE
-                                                : METE__API__AGENT__STATE__AGENT_DISCONNECTED;
+        ret->state = a->state == AGENT_ACTIVE        ? METE__API__AGENT__STATE__AGENT_ACTIVE
+                     : a->state == AGENT_UNREACHABLE ? METE__API__AGENT__STATE__AGENT_UNREACHABLE
+                                                     : METE__API__AGENT__STATE__AGENT_DISCONNECTED;
         ret->hostname = a->info->hostname;
         ret->address = a->address;
-        ret->has_cpus_total = ret->has_cpus_used = ret->has_memory_total_bytes = ret->has_memory_used_bytes = true;
+        ret->has_cpus_total = ret->has_cpus_used = ret->has_memory_total_bytes = ret->has_memory_used_bytes =
+                true;
         ret->cpus_total = milli_to_double(resources_scalar(&a->total, "cpus"));
         ret->cpus_used = milli_to_double(resources_scalar(&a->booked, "cpus"));
-        ret->memory_total_bytes = (uint64_t)((unsigned __int128)resources_scalar(&a->total, "mem") * 1048576 / 1000);
-        ret->memory_used_bytes = (uint64_t)((unsigned __int128)resources_scalar(&a->booked, "mem") * 1048576 / 1000);
+        ret->memory_total_bytes =
+                (uint64_t)((unsigned __int128)resources_scalar(&a->total, "mem") * 1048576 / 1000);
+        ret->memory_used_bytes =
+                (uint64_t)((unsigned __int128)resources_scalar(&a->booked, "mem") * 1048576 / 1000);
         ret->has_tasks_running = true;
         ret->tasks_running = a->task_count;
         ret->has_registered = a->registered > 0;
@@ -507,8 +521,7 @@ void agents_stop(struct master *m)
 {
         struct agent *a, *next;
 
-        HASH_ITER(hh, m->agents, a, next)
-        {
+        HASH_ITER (hh, m->agents, a, next) {
                 agent_drop_stream(a);
                 if (a->subscribing)
                         http_respond_text(TAKE_PTR(a->subscribing), 503, "the master stops");

@@ -46,8 +46,8 @@ struct agent {
         char *address, *version, *measurement, *cgroup_layout;
         double registered, reregistered; /* seconds since 1970; 0: never */
         enum agent_state state;
-        bool allocated;           /* the allocator knows it */
-        bool admitted;            /* registered before: the next time is a re-registration */
+        bool allocated; /* the allocator knows it */
+        bool admitted;  /* registered before: the next time is a re-registration */
         struct http_stream *stream;
         char stream_id[UUID_TEXT_MAX];
         struct loop_timer *timer; /* pings while active, the time limit otherwise */
@@ -97,11 +97,13 @@ struct framework_ops {
          * A status of a task. With status->uuid the framework acknowledges when it has it safe (agent_acknowledge). The task is NULL
          * when it is none of the live ones. A terminal task is freed after this returns.
          */
-        void (*update)(struct framework *f, struct agent *a, struct task *t, const Mete__Agent__StatusUpdate *u);
+        void (*update)(
+                struct framework *f, struct agent *a, struct task *t, const Mete__Agent__StatusUpdate *u);
         /* An agent reports a live task that the table does not hold: true to take it back, false to have it killed. */
         bool (*adopt)(struct framework *f, struct agent *a, const Mete__Agent__TaskReport *report);
         /* A report of a live task that the table holds, or was just taken back. */
-        void (*reported)(struct framework *f, struct agent *a, struct task *t, const Mete__Agent__TaskReport *report);
+        void (*reported)(
+                struct framework *f, struct agent *a, struct task *t, const Mete__Agent__TaskReport *report);
         void (*usage)(struct framework *f, const char *task_id, const Mete__Api__TaskUsage *usage);
         /* Agents came, went or changed size. */
         void (*agents_changed)(struct framework *f, struct agent *a, bool gone);
@@ -172,10 +174,11 @@ void agent_subscribe(struct master *m, struct http_request *req, const Mete__Age
 void agent_alive(struct agent *a); /* a call came in */
 void agent_unregister(struct agent *a);
 bool agent_send_launch(struct agent *a, const struct task *t);
-bool agent_send_kill(struct agent *a, const char *framework_id, const char *task_id, const Mete__Checkpoint__StoredKill *kill,
-        bool only_signal);
+bool agent_send_kill(struct agent *a, const char *framework_id, const char *task_id,
+        const Mete__Checkpoint__StoredKill *kill, bool only_signal);
 void agent_acknowledge(struct agent *a, const char *framework_id, const char *task_id, const uint8_t *uuid);
-void agent_describe(const struct agent *a, Mete__Api__Agent *ret); /* borrows; valid until the agent changes */
+void agent_describe(
+        const struct agent *a, Mete__Api__Agent *ret); /* borrows; valid until the agent changes */
 void agents_stop(struct master *m);
 const char *agent_state_to_string(enum agent_state s);
 
@@ -188,28 +191,31 @@ struct offer *offer_find(const struct master *m, const char *id);
  * Launches tasks on offers of one agent, framework and role; what remains is declined with the filter. Tasks that are refused
  * get their status through ops->update. Consumes the offers.
  */
-void offers_accept(struct framework *f, const char *const *offer_ids, size_t offer_count, Mete__V1__Offer__Operation *const *operations,
-        size_t operation_count, uint64_t refuse_ns);
-void offers_decline(struct framework *f, const char *const *offer_ids, size_t offer_count, uint64_t refuse_ns);
+void offers_accept(struct framework *f, const char *const *offer_ids, size_t offer_count,
+        Mete__V1__Offer__Operation *const *operations, size_t operation_count, uint64_t refuse_ns);
+void offers_decline(
+        struct framework *f, const char *const *offer_ids, size_t offer_count, uint64_t refuse_ns);
 void offers_free(struct master *m);
 
 /* ---- tasks.c ---- */
 struct task *task_find(const struct framework *f, const char *id);
 /* Into the table and the agent's list. Takes info and isolation. Bookings are the caller's. */
-struct task *task_add(struct framework *f, struct agent *a, const char *role, Mete__V1__TaskInfo *info, Mete__Api__Isolation *isolation,
-        const struct resources *resources);
+struct task *task_add(struct framework *f, struct agent *a, const char *role, Mete__V1__TaskInfo *info,
+        Mete__Api__Isolation *isolation, const struct resources *resources);
 void task_remove(struct task *t); /* recovers what it holds and frees it */
 /* The launch is safe on disk (ok) or cannot be: send it, or give it back. */
 void task_launch_ready(struct framework *f, const char *task_id, bool ok);
 /* A status that the master makes itself, without uuid. Removes the task when the state is terminal. */
-void task_set_status(struct task *t, Mete__V1__TaskState state, Mete__V1__TaskStatus__Reason reason, const char *fmt, ...) PRINTF_LIKE(4, 5);
+void task_set_status(struct task *t, Mete__V1__TaskState state, Mete__V1__TaskStatus__Reason reason,
+        const char *fmt, ...) PRINTF_LIKE(4, 5);
 void task_kill(struct task *t, const Mete__Checkpoint__StoredKill *kill);
 void tasks_update(struct agent *a, const Mete__Agent__StatusUpdate *u);
 /* Compares the table with what a (re-)registering agent reports. */
 void tasks_reconcile(struct agent *a, Mete__Agent__TaskReport *const *reports, size_t count);
 void tasks_lost(struct agent *a, Mete__V1__TaskStatus__Reason reason, const char *why);
 struct framework *framework_find(const struct master *m, const char *id);
-struct framework *framework_add(struct master *m, const char *id, const char *name, const struct framework_ops *ops, void *userdata);
+struct framework *framework_add(
+        struct master *m, const char *id, const char *name, const struct framework_ops *ops, void *userdata);
 void frameworks_free(struct master *m);
 bool resources_of_task(const Mete__V1__TaskInfo *info, struct resources *ret);
 

@@ -84,7 +84,8 @@ static Mete__V1__CommandInfo *command_new(const Mete__Api__JobSpec *spec)
         return c;
 }
 
-static Mete__V1__TaskInfo *task_info_new(const struct job *j, uint32_t index, const char *agent_id, const char *role)
+static Mete__V1__TaskInfo *task_info_new(
+        const struct job *j, uint32_t index, const char *agent_id, const char *role)
 {
         Mete__V1__TaskInfo *info = xcalloc(1, sizeof(*info));
 
@@ -115,7 +116,8 @@ static void launch_on(struct framework *f, struct offer *o, const struct queue_l
         const char *id = o->id;
 
         for (size_t i = 0; i < count; i++)
-                infos[i] = task_info_new(job_by_number(js, launches[i].job), launches[i].index, o->agent->id, o->role);
+                infos[i] = task_info_new(
+                        job_by_number(js, launches[i].job), launches[i].index, o->agent->id, o->role);
         launch.task_infos = infos;
         launch.n_task_infos = count;
         op.has_type = true;
@@ -224,7 +226,8 @@ static void acknowledgement_done(int result, void *userdata)
 }
 
 /* Writes the batch; the acknowledgement goes down when it is on disk. */
-static void write_and_acknowledge(struct framework *f, struct agent *a, const Mete__Agent__StatusUpdate *u, struct store_batch *b)
+static void write_and_acknowledge(
+        struct framework *f, struct agent *a, const Mete__Agent__StatusUpdate *u, struct store_batch *b)
 {
         struct acknowledgement *x;
 
@@ -268,7 +271,9 @@ static void task_take_status(struct job_task *t, const struct agent *a, const Me
         }
         if (task_state_is_terminal(s->state)) {
                 api->has_finished = true;
-                api->finished = u->has_finished ? u->finished : s->has_timestamp ? s->timestamp : wall_seconds_now();
+                api->finished = u->has_finished    ? u->finished
+                                : s->has_timestamp ? s->timestamp
+                                                   : wall_seconds_now();
         }
         if (s->has_uuid) {
                 memcpy(t->last_uuid, s->uuid.data, UUID_BYTES);
@@ -279,8 +284,8 @@ static void task_take_status(struct job_task *t, const struct agent *a, const Me
 /* A launch that never reached its agent costs an attempt, not the task. */
 static bool may_try_again(const struct job *j, const struct job_task *t, const Mete__Agent__StatusUpdate *u)
 {
-        return u->status->state == METE__V1__TASK_STATE__TASK_DROPPED && !u->status->has_uuid && !t->kill_wanted && !j->kill_wanted &&
-                t->attempts < JOB_ATTEMPTS_MAX;
+        return u->status->state == METE__V1__TASK_STATE__TASK_DROPPED && !u->status->has_uuid &&
+               !t->kill_wanted && !j->kill_wanted && t->attempts < JOB_ATTEMPTS_MAX;
 }
 
 /* Is this status about the attempt that we know of? */
@@ -303,7 +308,8 @@ static void requeue(struct jobs *js, struct job *j, uint32_t index, struct job_t
         jobs_wake(js);
 }
 
-static void framework_update(struct framework *f, struct agent *a, struct task *live, const Mete__Agent__StatusUpdate *u)
+static void framework_update(
+        struct framework *f, struct agent *a, struct task *live, const Mete__Agent__StatusUpdate *u)
 {
         struct jobs *js = jobs_of(f);
         struct store_batch *b = store_batch_new();
@@ -313,8 +319,8 @@ static void framework_update(struct framework *f, struct agent *a, struct task *
         struct job *j;
 
         if (job_task_find(js, u->status->task_id->value, &j, &index) < 0) {
-                log_info("update %s of task %s, of which no job is known: acknowledged", task_state_to_string(u->status->state),
-                        u->status->task_id->value);
+                log_info("update %s of task %s, of which no job is known: acknowledged",
+                        task_state_to_string(u->status->state), u->status->task_id->value);
                 write_and_acknowledge(f, a, u, b);
                 return;
         }
@@ -322,7 +328,8 @@ static void framework_update(struct framework *f, struct agent *a, struct task *
         t = job_task_get(j, index);
         if (is_current(t, a, u)) {
                 task_take_status(t, a, u);
-                t->lost_by_master = u->status->state == METE__V1__TASK_STATE__TASK_LOST && !u->status->has_uuid;
+                t->lost_by_master =
+                        u->status->state == METE__V1__TASK_STATE__TASK_LOST && !u->status->has_uuid;
                 if (may_try_again(j, t, u))
                         requeue(js, j, index, t);
                 else if (u->status->state == METE__V1__TASK_STATE__TASK_DROPPED)
@@ -349,7 +356,8 @@ static bool framework_adopt(struct framework *f, struct agent *a, const Mete__Ag
         return !task_state_is_terminal(t->api->state) || t->lost_by_master;
 }
 
-static void framework_reported(struct framework *f, struct agent *a, struct task *live, const Mete__Agent__TaskReport *report)
+static void framework_reported(
+        struct framework *f, struct agent *a, struct task *live, const Mete__Agent__TaskReport *report)
 {
         enum job_task_class before;
         struct store_batch *b;
@@ -388,7 +396,8 @@ static void restore_task(struct framework *f, struct job *j, uint32_t index, str
         struct task *live;
 
         if (a) {
-                live = task_add(f, a, QUEUE_ROLE, task_info_new(j, index, a->id, QUEUE_ROLE), message_copy(j->spec->isolation), &j->size);
+                live = task_add(f, a, QUEUE_ROLE, task_info_new(j, index, a->id, QUEUE_ROLE),
+                        message_copy(j->spec->isolation), &j->size);
                 live->state = t->api->state;
                 live->sent = true;
                 live->kill_wanted = t->kill_wanted;
@@ -397,7 +406,8 @@ static void restore_task(struct framework *f, struct job *j, uint32_t index, str
         }
         t->api->state = METE__V1__TASK_STATE__TASK_LOST;
         t->lost_by_master = true;
-        set_string(&t->api->reason, task_reason_to_string(METE__V1__TASK_STATUS__REASON__REASON_AGENT_UNKNOWN));
+        set_string(
+                &t->api->reason, task_reason_to_string(METE__V1__TASK_STATUS__REASON__REASON_AGENT_UNKNOWN));
         set_string(&t->api->message, "the master restarted and does not know its agent any more");
         t->api->has_finished = true;
         t->api->finished = wall_seconds_now();
@@ -409,8 +419,7 @@ void jobs_restore(struct jobs *js)
         struct store_batch *b = store_batch_new();
         struct job *j, *next;
 
-        HASH_ITER(hh, js->by_number, j, next)
-        {
+        HASH_ITER (hh, js->by_number, j, next) {
                 for (uint32_t i = 0; i < j->count; i++)
                         if (job_task_class(j, i) == JOB_TASK_LIVE)
                                 restore_task(js->master->queue_framework, j, i, b);
@@ -426,7 +435,8 @@ static void framework_usage(struct framework *f, const char *task_id, const Mete
         uint32_t index;
         struct job *j;
 
-        if (job_task_find(jobs_of(f), task_id, &j, &index) < 0 || !j->tasks[index] || job_task_class(j, index) != JOB_TASK_LIVE)
+        if (job_task_find(jobs_of(f), task_id, &j, &index) < 0 || !j->tasks[index] ||
+                job_task_class(j, index) != JOB_TASK_LIVE)
                 return;
         message_free(j->tasks[index]->api->usage);
         j->tasks[index]->api->usage = message_copy(usage);

@@ -1,7 +1,8 @@
 #include "master/jobs.h"
 
 /* In the queue: it ends here. Launched: its agent is asked, now and whenever it registers again. */
-static void kill_one(struct job *j, uint32_t index, const Mete__Checkpoint__StoredKill *kill, struct store_batch *b)
+static void kill_one(
+        struct job *j, uint32_t index, const Mete__Checkpoint__StoredKill *kill, struct store_batch *b)
 {
         struct jobs *js = j->master->jobs;
         enum job_task_class class = job_task_class(j, index);
@@ -24,7 +25,8 @@ static void kill_one(struct job *j, uint32_t index, const Mete__Checkpoint__Stor
         (void)queue_remove_task(js->queue, j->number, index);
         t->queued = false;
         t->api->state = METE__V1__TASK_STATE__TASK_KILLED;
-        set_string(&t->api->reason, "TASK_KILLED_DURING_LAUNCH");
+        set_string(&t->api->reason,
+                task_reason_to_string(METE__V1__TASK_STATUS__REASON__REASON_TASK_KILLED_DURING_LAUNCH));
         set_string(&t->api->message, "killed while it was queued");
         t->api->has_finished = true;
         t->api->finished = wall_seconds_now();
@@ -37,7 +39,8 @@ static void kill_end(struct job *j, struct store_batch *b, store_done_handler do
         master_write(j->master, b, done, userdata);
 }
 
-void job_kill(struct job *j, const Mete__Checkpoint__StoredKill *kill, store_done_handler done, void *userdata)
+void job_kill(
+        struct job *j, const Mete__Checkpoint__StoredKill *kill, store_done_handler done, void *userdata)
 {
         struct store_batch *b = store_batch_new();
 
@@ -51,7 +54,8 @@ void job_kill(struct job *j, const Mete__Checkpoint__StoredKill *kill, store_don
         kill_end(j, b, done, userdata);
 }
 
-void job_kill_task(struct job *j, uint32_t index, const Mete__Checkpoint__StoredKill *kill, store_done_handler done, void *userdata)
+void job_kill_task(struct job *j, uint32_t index, const Mete__Checkpoint__StoredKill *kill,
+        store_done_handler done, void *userdata)
 {
         struct store_batch *b = store_batch_new();
 
@@ -69,5 +73,6 @@ bool job_signal_task(struct job *j, uint32_t index, int32_t signal)
         live = task_find(j->master->queue_framework, j->tasks[index]->api->task_id);
         kill.has_signal = true;
         kill.signal = signal;
-        return live && live->sent && agent_send_kill(live->agent, live->framework->id, live->id, &kill, /* only_signal= */ true);
+        return live && live->sent &&
+               agent_send_kill(live->agent, live->framework->id, live->id, &kill, /* only_signal= */ true);
 }

@@ -62,7 +62,8 @@ static int recover_job(const char *key, const void *value, size_t len, void *use
         uint32_t count;
         struct job *j;
 
-        if (message_decode(CODEC_PROTOBUF, &mete__checkpoint__stored_job__descriptor, value, len, (ProtobufCMessage **)&stored, NULL) < 0 ||
+        if (message_decode(CODEC_PROTOBUF, &mete__checkpoint__stored_job__descriptor, value, len,
+                    (ProtobufCMessage **)&stored, NULL) < 0 ||
                 parse_u64(stored->job->job_id, UINT64_MAX - 1, &number) < 0 || job_by_number(js, number)) {
                 log_error("store: the value of %s is not a job: it is skipped", key);
                 message_free(stored);
@@ -92,7 +93,8 @@ static int recover_task(const char *key, const void *value, size_t len, void *us
         uint32_t index;
         struct job *j;
 
-        if (message_decode(CODEC_PROTOBUF, &mete__checkpoint__stored_task__descriptor, value, len, (ProtobufCMessage **)&stored, NULL) < 0 ||
+        if (message_decode(CODEC_PROTOBUF, &mete__checkpoint__stored_task__descriptor, value, len,
+                    (ProtobufCMessage **)&stored, NULL) < 0 ||
                 job_task_find(js, stored->task->task_id, &j, &index) < 0 || j->tasks[index]) {
                 log_error("store: the value of %s is not a task of a known job: it is skipped", key);
                 message_free(stored);
@@ -126,7 +128,7 @@ int jobs_recover(struct jobs *js, struct error *e)
         if (r < 0)
                 return r;
         /* In the order of ids; the history wants the order of endings, which is near enough after a restart. */
-        HASH_ITER(hh, js->by_number, j, next)
+        HASH_ITER (hh, js->by_number, j, next)
                 job_recount(j);
         return 0;
 }

@@ -46,7 +46,8 @@ void job_view(const struct job *j, size_t max_tasks, bool with_environment, stru
         job->user = j->user;
         ret->reason = queue_pending_reason(j->master->jobs->queue, j->number);
         job->pending_reason = ret->reason;
-        job->has_tasks_queued = job->has_tasks_running = job->has_tasks_finished = job->has_tasks_failed = true;
+        job->has_tasks_queued = job->has_tasks_running = job->has_tasks_finished = job->has_tasks_failed =
+                true;
         job->tasks_queued = j->classes[JOB_TASK_QUEUED];
         job->tasks_running = j->classes[JOB_TASK_LIVE];
         job->tasks_finished = j->classes[JOB_TASK_FINISHED];

@@ -67,7 +67,7 @@ struct jobs *jobs_free(struct jobs *js)
 
         if (!js)
                 return NULL;
-        HASH_ITER(hh, js->by_number, j, next)
+        HASH_ITER (hh, js->by_number, j, next)
                 job_free(j);
         queue_free(js->queue);
         free(js);
@@ -76,8 +76,8 @@ struct jobs *jobs_free(struct jobs *js)
 
 bool job_ended(const struct job *j)
 {
-        return j->state == METE__API__JOB_STATE__JOB_FINISHED || j->state == METE__API__JOB_STATE__JOB_FAILED ||
-                j->state == METE__API__JOB_STATE__JOB_KILLED;
+        return j->state == METE__API__JOB_STATE__JOB_FINISHED ||
+               j->state == METE__API__JOB_STATE__JOB_FAILED || j->state == METE__API__JOB_STATE__JOB_KILLED;
 }
 
 struct job *job_by_number(const struct jobs *js, uint64_t number)
@@ -99,8 +99,7 @@ int job_find(const struct jobs *js, const char *id_or_name, struct job **ret)
                 *ret = found;
                 return 0;
         }
-        DL_FOREACH(js->live, j)
-        {
+        DL_FOREACH (js->live, j) {
                 if (!str_equal(j->spec->name, id_or_name))
                         continue;
                 if (found)
@@ -139,7 +138,8 @@ void job_size(const Mete__Api__JobSpec *spec, struct resources *ret)
         *ret = (struct resources){};
         if (milli_from_double(spec->cpus, &cpus) >= 0)
                 resources_set_scalar(ret, "cpus", cpus);
-        resources_set_scalar(ret, "mem", (uint64_t)(((unsigned __int128)spec->memory_bytes * 1000 + 1048575) / 1048576));
+        resources_set_scalar(
+                ret, "mem", (uint64_t)(((unsigned __int128)spec->memory_bytes * 1000 + 1048575) / 1048576));
 }
 
 struct job *job_new(struct jobs *js, uint64_t number, Mete__Api__JobSpec *spec, uint32_t count)
@@ -246,7 +246,8 @@ void job_task_end(struct job *j, uint32_t index, enum job_task_class before, str
         events_job(j->master, j);
         if (!job_ended(j))
                 return;
-        log_info("job %s (%s) of %s ended: %u of %u tasks finished", j->id, j->spec->name, j->user, j->classes[JOB_TASK_FINISHED], j->count);
+        log_info("job %s (%s) of %s ended: %u of %u tasks finished", j->id, j->spec->name, j->user,
+                j->classes[JOB_TASK_FINISHED], j->count);
         waiters_job_ended(j->master, j);
 }
 
@@ -264,7 +265,8 @@ void job_recount(struct job *j)
 
 void jobs_trim(struct jobs *js, struct store_batch *b)
 {
-        while (js->ended_count > JOBS_ENDED_MAX || (js->ended_tasks > JOB_TASKS_ENDED_MAX && js->ended_count > 1)) {
+        while (js->ended_count > JOBS_ENDED_MAX ||
+                (js->ended_tasks > JOB_TASKS_ENDED_MAX && js->ended_count > 1)) {
                 struct job *oldest = js->ended;
 
                 job_put_delete(oldest, b);

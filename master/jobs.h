@@ -15,7 +15,14 @@
 #define JOB_ID_MAX 24
 #define TASK_ID_MAX 40
 
-enum job_task_class { JOB_TASK_QUEUED, JOB_TASK_LIVE, JOB_TASK_FINISHED, JOB_TASK_FAILED, JOB_TASK_KILLED, JOB_TASK_CLASS_MAX };
+enum job_task_class {
+        JOB_TASK_QUEUED,
+        JOB_TASK_LIVE,
+        JOB_TASK_FINISHED,
+        JOB_TASK_FAILED,
+        JOB_TASK_KILLED,
+        JOB_TASK_CLASS_MAX
+};
 
 /* From the first launch on, or from a kill in the queue. */
 struct job_task {
@@ -44,8 +51,8 @@ struct job {
         struct job_task **tasks; /* count entries; NULL: queued and never launched */
         uint32_t count;
         uint32_t classes[JOB_TASK_CLASS_MAX]; /* tasks in each */
-        struct resources size; /* of one task */
-        bool event_pending;    /* in the list of changed jobs of subscribers.c */
+        struct resources size;                /* of one task */
+        bool event_pending;                   /* in the list of changed jobs of subscribers.c */
         UT_hash_handle hh;
         struct job *prev, *next;             /* live or ended list */
         struct job *event_prev, *event_next; /* while event_pending */
@@ -54,7 +61,7 @@ struct job {
 struct jobs {
         struct master *master;
         struct queue *queue;
-        struct job *by_number; /* k: number -> v: struct job, owned */
+        struct job *by_number;    /* k: number -> v: struct job, owned */
         struct job *live, *ended; /* the same jobs, oldest first */
         size_t live_count, ended_count;
         size_t live_tasks, ended_tasks;
@@ -99,7 +106,7 @@ struct task_view {
 Mete__Api__Task *task_view(const struct job *j, uint32_t index, struct task_view *view);
 struct job_view {
         Mete__Api__Job job;
-        Mete__Api__JobSpec spec; /* shallow copy */
+        Mete__Api__JobSpec spec;  /* shallow copy */
         struct task_view *queued; /* owned */
         char *reason;             /* owned */
 };
@@ -117,7 +124,9 @@ void jobs_restore(struct jobs *js);
 
 /* ---- job_kill.c ---- */
 /* All tasks, or the one. `done` fires when it is on disk. */
-void job_kill(struct job *j, const Mete__Checkpoint__StoredKill *kill, store_done_handler done, void *userdata);
-void job_kill_task(struct job *j, uint32_t index, const Mete__Checkpoint__StoredKill *kill, store_done_handler done, void *userdata);
+void job_kill(
+        struct job *j, const Mete__Checkpoint__StoredKill *kill, store_done_handler done, void *userdata);
+void job_kill_task(struct job *j, uint32_t index, const Mete__Checkpoint__StoredKill *kill,
+        store_done_handler done, void *userdata);
 /* False when it does not run on a connected agent. */
 bool job_signal_task(struct job *j, uint32_t index, int32_t signal);

@@ -96,7 +96,8 @@ static int open_store(struct master *m, struct error *e)
                 if (r < 0)
                         return error_set_errno(e, r, "work directory %s", m->options->work_dir);
         }
-        url = m->options->store ? xstrdup(m->options->store) : xasprintf("sqlite:%s/store.db", m->options->work_dir);
+        url = m->options->store ? xstrdup(m->options->store)
+                                : xasprintf("sqlite:%s/store.db", m->options->work_dir);
         return store_open(m->loop, url, &m->store, e);
 }
 
@@ -113,18 +114,21 @@ static int take_identity(struct master *m, struct error *e)
         if (r < 0 && r != -ENOENT)
                 return r;
         if (r >= 0) {
-                r = message_decode(CODEC_PROTOBUF, &mete__checkpoint__master_identity__descriptor, value, len, (ProtobufCMessage **)&identity, e);
+                r = message_decode(CODEC_PROTOBUF, &mete__checkpoint__master_identity__descriptor, value, len,
+                        (ProtobufCMessage **)&identity, e);
                 if (r < 0)
                         return error_prefix(e, "store: the master's identity");
                 if (identity->version != IDENTITY_VERSION) {
-                        error_set(e, -EPROTONOSUPPORT, "store: identity of version %u, this program knows %d", identity->version, IDENTITY_VERSION);
+                        error_set(e, -EPROTONOSUPPORT, "store: identity of version %u, this program knows %d",
+                                identity->version, IDENTITY_VERSION);
                         message_free(identity);
                         return -EPROTONOSUPPORT;
                 }
                 m->epoch = identity->epoch;
         }
         m->epoch++;
-        m->queue_framework = framework_add(m, identity && identity->queue_framework_id ? identity->queue_framework_id : framework_id,
+        m->queue_framework = framework_add(m,
+                identity && identity->queue_framework_id ? identity->queue_framework_id : framework_id,
                 "mete-queue", &job_framework_ops, m->jobs);
         message_free(identity);
         b = store_batch_new();
@@ -138,7 +142,8 @@ static int recover_agent(const char *key, const void *value, size_t len, void *u
         _cleanup_error_ struct error error = {};
         ProtobufCMessage *admitted = NULL;
 
-        if (message_decode(CODEC_PROTOBUF, &mete__checkpoint__admitted_agent__descriptor, value, len, &admitted, &error) < 0 ||
+        if (message_decode(CODEC_PROTOBUF, &mete__checkpoint__admitted_agent__descriptor, value, len,
+                    &admitted, &error) < 0 ||
                 !agent_recover(m, (Mete__Checkpoint__AdmittedAgent *)admitted, &error))
                 log_error("store: %s is skipped: %s", key, error_message(&error));
         return 0;
@@ -155,8 +160,8 @@ static int recover(struct master *m, struct error *e)
         if (r < 0)
                 return r;
         jobs_restore(m->jobs);
-        log_info("epoch %ju: %u agents and %zu jobs (%zu ended) from the store", (uintmax_t)m->epoch, HASH_COUNT(m->agents),
-                m->jobs->live_count + m->jobs->ended_count, m->jobs->ended_count);
+        log_info("epoch %ju: %u agents and %zu jobs (%zu ended) from the store", (uintmax_t)m->epoch,
+                HASH_COUNT(m->agents), m->jobs->live_count + m->jobs->ended_count, m->jobs->ended_count);
         return 0;
 }
 

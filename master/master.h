@@ -10,12 +10,12 @@
 struct master;
 
 struct master_options {
-        char *address;     /* numeric */
-        uint64_t port;     /* 0: any */
-        char *work_dir;    /* holds the store */
-        char *store;       /* URL; NULL: sqlite:<work_dir>/store.db */
-        char *election;    /* "standalone" */
-        char *policy;      /* of the queue: "fifo" */
+        char *address;  /* numeric */
+        uint64_t port;  /* 0: any */
+        char *work_dir; /* holds the store */
+        char *store;    /* URL; NULL: sqlite:<work_dir>/store.db */
+        char *election; /* "standalone" */
+        char *policy;   /* of the queue: "fifo" */
         uint64_t agent_ping_timeout_ns;
         uint64_t max_agent_ping_timeouts;
         uint64_t agent_reregister_timeout_ns;
@@ -29,7 +29,8 @@ void master_options_init(struct master_options *o);
 int master_options_check(const struct master_options *o, struct error *e) WARN_UNUSED;
 
 /* Opens the store, recovers jobs and agents, persists the new epoch, listens. Borrows the options. */
-int master_new(struct loop *l, const struct master_options *o, struct master **ret, struct error *e) WARN_UNUSED;
+int master_new(
+        struct loop *l, const struct master_options *o, struct master **ret, struct error *e) WARN_UNUSED;
 struct master *master_free(struct master *m);
 DEFINE_CLEANUP(struct master, master_free)
 uint16_t master_port(const struct master *m);

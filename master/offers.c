@@ -140,8 +140,8 @@ static void accept_take(struct framework *f, const char *const *ids, size_t coun
                 ret->error = "no offer was named";
 }
 
-static void refuse_task(struct framework *f, const struct accepted *acc, const Mete__V1__TaskInfo *info, Mete__V1__TaskState state,
-        Mete__V1__TaskStatus__Reason reason, const char *why)
+static void refuse_task(struct framework *f, const struct accepted *acc, const Mete__V1__TaskInfo *info,
+        Mete__V1__TaskState state, Mete__V1__TaskStatus__Reason reason, const char *why)
 {
         Mete__Agent__StatusUpdate u = METE__AGENT__STATUS_UPDATE__INIT;
         Mete__V1__TaskStatus status = METE__V1__TASK_STATUS__INIT;
@@ -163,7 +163,8 @@ static void refuse_task(struct framework *f, const struct accepted *acc, const M
         f->ops->update(f, acc->agent, NULL, &u);
 }
 
-static const char *task_invalid(struct framework *f, const struct accepted *acc, const Mete__V1__TaskInfo *info)
+static const char *task_invalid(
+        struct framework *f, const struct accepted *acc, const Mete__V1__TaskInfo *info)
 {
         if (id_validate(info->task_id->value, "task_id", NULL) < 0)
                 return "the task id is not a legal id";
@@ -177,18 +178,21 @@ static const char *task_invalid(struct framework *f, const struct accepted *acc,
 }
 
 /* Adds the task to `tasks`, or answers it with a status. */
-static bool accept_task(struct framework *f, struct accepted *acc, const Mete__V1__TaskInfo *info, struct task **ret)
+static bool accept_task(
+        struct framework *f, struct accepted *acc, const Mete__V1__TaskInfo *info, struct task **ret)
 {
         _cleanup_resources_ struct resources need = {};
         const char *invalid;
 
         if (acc->error) {
-                refuse_task(f, acc, info, METE__V1__TASK_STATE__TASK_LOST, METE__V1__TASK_STATUS__REASON__REASON_INVALID_OFFERS, acc->error);
+                refuse_task(f, acc, info, METE__V1__TASK_STATE__TASK_LOST,
+                        METE__V1__TASK_STATUS__REASON__REASON_INVALID_OFFERS, acc->error);
                 return false;
         }
         if (acc->agent->state != AGENT_ACTIVE) {
                 refuse_task(f, acc, info, METE__V1__TASK_STATE__TASK_LOST,
-                        METE__V1__TASK_STATUS__REASON__REASON_AGENT_DISCONNECTED, "the agent is not connected");
+                        METE__V1__TASK_STATUS__REASON__REASON_AGENT_DISCONNECTED,
+                        "the agent is not connected");
                 return false;
         }
         invalid = task_invalid(f, acc, info);
@@ -197,7 +201,8 @@ static bool accept_task(struct framework *f, struct accepted *acc, const Mete__V
         if (!invalid && resources_subtract(&acc->resources, &need) < 0)
                 invalid = "the task needs more than the offers hold";
         if (invalid) {
-                refuse_task(f, acc, info, METE__V1__TASK_STATE__TASK_ERROR, METE__V1__TASK_STATUS__REASON__REASON_TASK_INVALID, invalid);
+                refuse_task(f, acc, info, METE__V1__TASK_STATE__TASK_ERROR,
+                        METE__V1__TASK_STATUS__REASON__REASON_TASK_INVALID, invalid);
                 return false;
         }
         *ret = task_add(f, acc->agent, acc->role, message_copy(info),
@@ -215,8 +220,8 @@ static size_t count_launches(Mete__V1__Offer__Operation *const *operations, size
         return n;
 }
 
-void offers_accept(struct framework *f, const char *const *offer_ids, size_t offer_count, Mete__V1__Offer__Operation *const *operations,
-        size_t operation_count, uint64_t refuse_ns)
+void offers_accept(struct framework *f, const char *const *offer_ids, size_t offer_count,
+        Mete__V1__Offer__Operation *const *operations, size_t operation_count, uint64_t refuse_ns)
 {
         size_t launches = count_launches(operations, operation_count), count = 0;
         _cleanup_free_ struct task **tasks = xcalloc(launches + 1, sizeof(*tasks));
@@ -236,7 +241,8 @@ void offers_accept(struct framework *f, const char *const *offer_ids, size_t off
                 struct allocator_usage rest = {f->id, acc.role, &acc.resources};
 
                 /* A refusal of nothing would refuse everything. */
-                allocator_recover(f->master->allocator, acc.agent->id, &rest, mono_now(), resources_empty(&acc.resources) ? 0 : refuse_ns);
+                allocator_recover(f->master->allocator, acc.agent->id, &rest, mono_now(),
+                        resources_empty(&acc.resources) ? 0 : refuse_ns);
         }
         if (count > 0)
                 f->ops->launching(f, tasks, count);
@@ -249,6 +255,6 @@ void offers_free(struct master *m)
 {
         struct offer *o, *next;
 
-        HASH_ITER(hh, m->offers, o, next)
+        HASH_ITER (hh, m->offers, o, next)
                 offer_free(o);
 }

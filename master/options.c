@@ -6,22 +6,32 @@
 #include "lib/net/http_server.h"
 #include "master/queue/queue.h"
 
-#define ROW(field, n, t, v, h, ...) {.name = n, .type = t, .offset = offsetof(struct master_options, field), .value = v, .help = h, __VA_ARGS__}
+#define ROW(field, n, t, v, h, ...)                                                                          \
+        {                                                                                                    \
+                .name = n, .type = t, .offset = offsetof(struct master_options, field), .value = v,          \
+                .help = h, __VA_ARGS__                                                                       \
+        }
 
 static const struct option_row rows[] = {
-        ROW(address, "address", OPTION_STRING, "ADDRESS", "numeric address to listen on (127.0.0.1)", .group = "Network"),
+        ROW(address, "address", OPTION_STRING, "ADDRESS", "numeric address to listen on (127.0.0.1)",
+                .group = "Network"),
         ROW(port, "port", OPTION_U64, "PORT", "port to listen on, 0 picks one (5050)", .max = UINT16_MAX),
-        ROW(insecure, "insecure", OPTION_BOOL, NULL, "allow an address that is not loopback, and peers that cannot be identified"),
-        ROW(work_dir, "work-dir", OPTION_STRING, "DIR", "what must outlive the master (/var/lib/mete/master)", .group = "State"),
+        ROW(insecure, "insecure", OPTION_BOOL, NULL,
+                "allow an address that is not loopback, and peers that cannot be identified"),
+        ROW(work_dir, "work-dir", OPTION_STRING, "DIR", "what must outlive the master (/var/lib/mete/master)",
+                .group = "State"),
         ROW(store, "store", OPTION_STRING, "URL", "sqlite:PATH or memory: (sqlite:<work-dir>/store.db)"),
         ROW(election, "election", OPTION_STRING, "NAME", "how the leader is found: standalone (standalone)"),
-        ROW(policy, "queue-policy", OPTION_STRING, "NAME", "order of the job queue: fifo (fifo)", .group = "Scheduling"),
-        ROW(agent_ping_timeout_ns, "agent-ping-timeout", OPTION_DURATION, "TIME", "how long an agent may take to answer a ping (15s)",
-                .group = "Agents"),
-        ROW(max_agent_ping_timeouts, "max-agent-ping-timeouts", OPTION_U64, "N", "pings missed until an agent is unreachable (5)", .max = 1000),
+        ROW(policy, "queue-policy", OPTION_STRING, "NAME", "order of the job queue: fifo (fifo)",
+                .group = "Scheduling"),
+        ROW(agent_ping_timeout_ns, "agent-ping-timeout", OPTION_DURATION, "TIME",
+                "how long an agent may take to answer a ping (15s)", .group = "Agents"),
+        ROW(max_agent_ping_timeouts, "max-agent-ping-timeouts", OPTION_U64, "N",
+                "pings missed until an agent is unreachable (5)", .max = 1000),
         ROW(agent_reregister_timeout_ns, "agent-reregister-timeout", OPTION_DURATION, "TIME",
                 "how long an agent may stay away before its tasks are lost (10m)"),
-        ROW(usage_interval_ns, "usage-interval", OPTION_DURATION, "TIME", "how often agents report what tasks use (1s)"),
+        ROW(usage_interval_ns, "usage-interval", OPTION_DURATION, "TIME",
+                "how often agents report what tasks use (1s)"),
         ROW(verbose, "verbose", OPTION_BOOL, NULL, "log every event", .letter = 'v', .group = "Output"),
         ROW(version, "version", OPTION_BOOL, NULL, "print the version and exit"),
 };
@@ -54,15 +64,19 @@ int master_options_check(const struct master_options *o, struct error *e)
         uint8_t numeric[sizeof(struct in6_addr)];
 
         if (inet_pton(AF_INET, o->address, numeric) != 1 && inet_pton(AF_INET6, o->address, numeric) != 1)
-                return error_set(e, -EINVAL, "--address: '%s' is not a numeric IPv4 or IPv6 address", o->address);
+                return error_set(
+                        e, -EINVAL, "--address: '%s' is not a numeric IPv4 or IPv6 address", o->address);
         if (!address_is_loopback(o->address) && !o->insecure)
                 return error_set(e, -EINVAL,
-                        "--address: %s is not loopback, and no authentication is configured: peers there could not be identified. "
-                        "Use 127.0.0.1, or --insecure where every machine that reaches the port is trusted", o->address);
+                        "--address: %s is not loopback, and no authentication is configured: peers there "
+                        "could not be identified. "
+                        "Use 127.0.0.1, or --insecure where every machine that reaches the port is trusted",
+                        o->address);
         if (!queue_policy_find(o->policy))
                 return error_set(e, -EINVAL, "--queue-policy: unknown '%s': fifo is expected", o->policy);
         if (o->agent_ping_timeout_ns < NSEC_PER_MSEC || o->max_agent_ping_timeouts < 1)
-                return error_set(e, -EINVAL, "--agent-ping-timeout must be at least 1ms and --max-agent-ping-timeouts at least 1");
+                return error_set(e, -EINVAL,
+                        "--agent-ping-timeout must be at least 1ms and --max-agent-ping-timeouts at least 1");
         if (o->agent_reregister_timeout_ns < NSEC_PER_MSEC)
                 return error_set(e, -EINVAL, "--agent-reregister-timeout must be at least 1ms");
         if (o->usage_interval_ns < 10 * NSEC_PER_MSEC)

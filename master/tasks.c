@@ -15,7 +15,8 @@ struct framework *framework_find(const struct master *m, const char *id)
         return f;
 }
 
-struct framework *framework_add(struct master *m, const char *id, const char *name, const struct framework_ops *ops, void *userdata)
+struct framework *framework_add(
+        struct master *m, const char *id, const char *name, const struct framework_ops *ops, void *userdata)
 {
         static const char *const roles[] = {QUEUE_ROLE};
         struct framework *f = NEW0(struct framework);
@@ -44,9 +45,8 @@ void frameworks_free(struct master *m)
         struct framework *f, *next;
         struct task *t, *next_task;
 
-        HASH_ITER(hh, m->frameworks, f, next)
-        {
-                HASH_ITER(hh, f->tasks, t, next_task)
+        HASH_ITER (hh, m->frameworks, f, next) {
+                HASH_ITER (hh, f->tasks, t, next_task)
                         task_remove(t);
                 HASH_DEL(m->frameworks, f);
                 message_free(f->info);
@@ -82,7 +82,8 @@ bool resources_of_task(const Mete__V1__TaskInfo *info, struct resources *ret)
         if (info->executor) {
                 struct resources executor = {};
 
-                if (resources_from_proto(info->executor->resources, info->executor->n_resources, "executor.resources", &executor, NULL) < 0) {
+                if (resources_from_proto(info->executor->resources, info->executor->n_resources,
+                            "executor.resources", &executor, NULL) < 0) {
                         resources_done(&all);
                         return false;
                 }
@@ -93,8 +94,8 @@ bool resources_of_task(const Mete__V1__TaskInfo *info, struct resources *ret)
         return true;
 }
 
-struct task *task_add(struct framework *f, struct agent *a, const char *role, Mete__V1__TaskInfo *info, Mete__Api__Isolation *isolation,
-        const struct resources *resources)
+struct task *task_add(struct framework *f, struct agent *a, const char *role, Mete__V1__TaskInfo *info,
+        Mete__Api__Isolation *isolation, const struct resources *resources)
 {
         struct task *t = NEW0(struct task);
 
@@ -139,7 +140,8 @@ void task_remove(struct task *t)
 
 /* ---- status ---- */
 
-void task_set_status(struct task *t, Mete__V1__TaskState state, Mete__V1__TaskStatus__Reason reason, const char *fmt, ...)
+void task_set_status(
+        struct task *t, Mete__V1__TaskState state, Mete__V1__TaskStatus__Reason reason, const char *fmt, ...)
 {
         Mete__Agent__StatusUpdate u = METE__AGENT__STATUS_UPDATE__INIT;
         Mete__V1__TaskStatus status = METE__V1__TASK_STATUS__INIT;
@@ -187,7 +189,8 @@ void tasks_update(struct agent *a, const Mete__Agent__StatusUpdate *u)
                 t = NULL; /* launched elsewhere in the meantime */
         if (!f || !f->ops) {
                 log_info("agent %s: update %s of task %s of unknown framework %s: acknowledged", a->id,
-                        task_state_to_string(u->status->state), u->status->task_id->value, u->framework_id->value);
+                        task_state_to_string(u->status->state), u->status->task_id->value,
+                        u->framework_id->value);
                 acknowledge(a, u);
         } else {
                 f->ops->update(f, a, t, u);
@@ -216,13 +219,15 @@ void task_launch_ready(struct framework *f, const char *task_id, bool ok)
         if (!t || t->sent)
                 return; /* gone in the meantime */
         if (t->kill_wanted) {
-                task_set_status(t, METE__V1__TASK_STATE__TASK_KILLED, METE__V1__TASK_STATUS__REASON__REASON_TASK_KILLED_DURING_LAUNCH,
+                task_set_status(t, METE__V1__TASK_STATE__TASK_KILLED,
+                        METE__V1__TASK_STATUS__REASON__REASON_TASK_KILLED_DURING_LAUNCH,
                         "killed before it was sent to its agent");
                 return;
         }
         t->sent = ok && agent_send_launch(t->agent, t);
         if (!t->sent)
-                task_set_status(t, METE__V1__TASK_STATE__TASK_DROPPED, METE__V1__TASK_STATUS__REASON__REASON_AGENT_DISCONNECTED,
+                task_set_status(t, METE__V1__TASK_STATE__TASK_DROPPED,
+                        METE__V1__TASK_STATUS__REASON__REASON_AGENT_DISCONNECTED,
                         "its agent disconnected before the launch was sent");
 }
 
@@ -238,7 +243,8 @@ static void report_adopt(struct agent *a, const Mete__Agent__TaskReport *report)
         struct task *t;
 
         if (!resources_of_task(report->task, &need))
-                log_warning("agent %s: task %s reports resources that are not legal: none are booked", a->id, id);
+                log_warning(
+                        "agent %s: task %s reports resources that are not legal: none are booked", a->id, id);
         t = task_add(f, a, QUEUE_ROLE, message_copy(report->task), message_copy(report->isolation), &need);
         t->state = report->state;
         t->sent = true;
@@ -252,7 +258,8 @@ static void report_adopt(struct agent *a, const Mete__Agent__TaskReport *report)
                 f->ops->reported(f, a, t, report);
                 return;
         }
-        log_warning("agent %s runs task %s of framework %s, which is not known here: killing it", a->id, id, f->id);
+        log_warning("agent %s runs task %s of framework %s, which is not known here: killing it", a->id, id,
+                f->id);
         task_kill(t, &kill);
 }
 
@@ -293,10 +300,12 @@ static void missing_lost(struct agent *a, struct reported_id *ids)
                 if (!t->sent || reported_find(ids, t->framework->id, t->id))
                         continue;
                 if (t->state == METE__V1__TASK_STATE__TASK_STAGING)
-                        task_set_status(t, METE__V1__TASK_STATE__TASK_DROPPED, METE__V1__TASK_STATUS__REASON__REASON_AGENT_DISCONNECTED,
+                        task_set_status(t, METE__V1__TASK_STATE__TASK_DROPPED,
+                                METE__V1__TASK_STATUS__REASON__REASON_AGENT_DISCONNECTED,
                                 "the launch did not reach the agent before its connection broke");
                 else
-                        task_set_status(t, METE__V1__TASK_STATE__TASK_LOST, METE__V1__TASK_STATUS__REASON__REASON_RECONCILIATION,
+                        task_set_status(t, METE__V1__TASK_STATE__TASK_LOST,
+                                METE__V1__TASK_STATUS__REASON__REASON_RECONCILIATION,
                                 "the agent registered again and does not know this task");
         }
 }
@@ -309,7 +318,8 @@ void tasks_reconcile(struct agent *a, Mete__Agent__TaskReport *const *reports, s
                 if (reported_find(ids, reports[i]->framework_id->value, reports[i]->task->task_id->value))
                         continue;
                 id = NEW0(struct reported_id);
-                id->key = xasprintf("%s\n%s", reports[i]->framework_id->value, reports[i]->task->task_id->value);
+                id->key = xasprintf(
+                        "%s\n%s", reports[i]->framework_id->value, reports[i]->task->task_id->value);
                 HASH_ADD_KEYPTR(hh, ids, id->key, strlen(id->key), id);
         }
         missing_lost(a, ids);
@@ -324,10 +334,10 @@ void tasks_reconcile(struct agent *a, Mete__Agent__TaskReport *const *reports, s
                 else if (!t)
                         report_adopt(a, reports[i]);
                 else
-                        log_warning("agent %s reports task %s, which runs on agent %s", a->id, t->id, t->agent->id);
+                        log_warning("agent %s reports task %s, which runs on agent %s", a->id, t->id,
+                                t->agent->id);
         }
-        HASH_ITER(hh, ids, id, next)
-        {
+        HASH_ITER (hh, ids, id, next) {
                 HASH_DEL(ids, id);
                 free(id->key);
                 free(id);

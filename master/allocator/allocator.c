@@ -54,7 +54,7 @@ static void free_of(const struct resources *total, const struct resources *alloc
 static bool enough_free(const struct allocator *a, const struct resources *r)
 {
         return resources_scalar(r, "cpus") >= a->options.min_milli_cpus ||
-                resources_scalar(r, "mem") >= a->options.min_milli_mem;
+               resources_scalar(r, "mem") >= a->options.min_milli_mem;
 }
 
 /* ---- the list of agents with something free ---- */
@@ -109,7 +109,8 @@ static void total_changed(struct allocator *a, const struct resources *before, c
 
 /* ---- booking ---- */
 
-static void book(struct allocator *a, struct agent_slot *agent, struct client *client, const struct resources *r)
+static void book(
+        struct allocator *a, struct agent_slot *agent, struct client *client, const struct resources *r)
 {
         _cleanup_resources_ struct resources scalars = {};
         struct allocation *held;
@@ -129,7 +130,8 @@ static void book(struct allocator *a, struct agent_slot *agent, struct client *c
         sorter_add(&a->root, &client->role->entry, &scalars, bookings, &a->total);
 }
 
-static int unbook(struct allocator *a, struct agent_slot *agent, struct client *client, const struct resources *r)
+static int unbook(
+        struct allocator *a, struct agent_slot *agent, struct client *client, const struct resources *r)
 {
         _cleanup_resources_ struct resources scalars = {};
         struct allocation *held;
@@ -251,9 +253,9 @@ int allocator_remove_agent(struct allocator *a, const char *id)
         if (!agent)
                 return -ENOENT;
         agent_unlist(a, agent);
-        HASH_ITER(hh, agent->allocations, held, next_held)
+        HASH_ITER (hh, agent->allocations, held, next_held)
                 unbook_all(a, agent, held);
-        HASH_ITER(hh, agent->filters, f, next_filter)
+        HASH_ITER (hh, agent->filters, f, next_filter)
                 filter_drop(a, f);
         total_changed(a, &agent->total, &(struct resources){});
         HASH_DEL(a->agents, agent);
@@ -275,7 +277,7 @@ int allocator_set_agent_total(struct allocator *a, const char *id, const struct 
         total_changed(a, &agent->total, total);
         resources_done(&agent->total);
         resources_copy(total, &agent->total);
-        HASH_ITER(hh, agent->filters, f, next) /* the refusals were of another machine */
+        HASH_ITER (hh, agent->filters, f, next) /* the refusals were of another machine */
                 filter_drop(a, f);
         agent_recompute(a, agent);
         return 0;
@@ -347,8 +349,7 @@ static void client_remove(struct allocator *a, struct client *client)
 {
         struct agent_slot *agent, *next;
 
-        HASH_ITER(hh, a->agents, agent, next)
-        {
+        HASH_ITER (hh, a->agents, agent, next) {
                 struct allocation *held;
 
                 HASH_FIND_PTR(agent->allocations, &client, held);
@@ -369,7 +370,7 @@ static void framework_free(struct allocator *a, struct framework_slot *framework
 {
         struct client *client, *next;
 
-        HASH_ITER(hh, framework->clients, client, next)
+        HASH_ITER (hh, framework->clients, client, next)
                 client_remove(a, client);
         HASH_DEL(a->frameworks, framework);
         free(framework->id);
@@ -386,14 +387,15 @@ int allocator_remove_framework(struct allocator *a, const char *id)
         return 0;
 }
 
-static int for_clients(struct allocator *a, const char *id, const char *role, void (*f)(struct allocator *, struct client *))
+static int for_clients(
+        struct allocator *a, const char *id, const char *role, void (*f)(struct allocator *, struct client *))
 {
         struct framework_slot *framework = find_framework(a, id);
         struct client *client, *next;
 
         if (!framework || (role && !find_client(a, id, role)))
                 return -ENOENT;
-        HASH_ITER(hh, framework->clients, client, next)
+        HASH_ITER (hh, framework->clients, client, next)
                 if (!role || str_equal(client->role->name, role))
                         f(a, client);
         return 0;
@@ -432,8 +434,8 @@ int allocator_allocate(struct allocator *a, const char *agent_id, const struct a
         return 0;
 }
 
-int allocator_recover(struct allocator *a, const char *agent_id, const struct allocator_usage *use, struct mono_time now,
-        uint64_t refuse_ns)
+int allocator_recover(struct allocator *a, const char *agent_id, const struct allocator_usage *use,
+        struct mono_time now, uint64_t refuse_ns)
 {
         struct agent_slot *agent = find_agent(a, agent_id);
         struct client *client = find_client(a, use->framework, use->role);
@@ -454,7 +456,8 @@ int allocator_recover(struct allocator *a, const char *agent_id, const struct al
 
 /* ---- offers ---- */
 
-static void offer_make(struct allocator *a, struct agent_slot *agent, struct client *client, struct allocator_offer *ret)
+static void offer_make(
+        struct allocator *a, struct agent_slot *agent, struct client *client, struct allocator_offer *ret)
 {
         ret->framework = xstrdup(client->framework->id);
         ret->role = xstrdup(client->role->name);
@@ -569,12 +572,11 @@ struct allocator *allocator_free(struct allocator *a)
 
         if (!a)
                 return NULL;
-        HASH_ITER(hh, a->agents, agent, next_agent)
+        HASH_ITER (hh, a->agents, agent, next_agent)
                 (void)allocator_remove_agent(a, agent->id);
-        HASH_ITER(hh, a->frameworks, framework, next_framework)
+        HASH_ITER (hh, a->frameworks, framework, next_framework)
                 framework_free(a, framework);
-        HASH_ITER(hh, a->roles, role, next_role)
-        {
+        HASH_ITER (hh, a->roles, role, next_role) {
                 HASH_DEL(a->roles, role);
                 sorter_entry_done(&role->entry);
                 sorter_done(&role->clients);

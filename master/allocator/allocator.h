@@ -49,7 +49,8 @@ int allocator_set_agent_active(struct allocator *a, const char *agent, bool acti
 
 /* ---- roles and frameworks ---- */
 int allocator_set_role_weight(struct allocator *a, const char *role, uint64_t weight_milli);
-int allocator_add_framework(struct allocator *a, const char *framework, const char *const *roles, size_t role_count);
+int allocator_add_framework(
+        struct allocator *a, const char *framework, const char *const *roles, size_t role_count);
 /* What it holds is recovered. */
 int allocator_remove_framework(struct allocator *a, const char *framework);
 /* role NULL: all of the framework's. Reviving also forgets its filters. */
@@ -63,8 +64,8 @@ int allocator_allocate(struct allocator *a, const char *agent, const struct allo
  * Returns what a task or a declined offer held. With refuse_ns > 0 the framework is not offered this agent again in this role until
  * `now` + refuse_ns, unless more than the refused becomes free. -ERANGE when it does not hold that much.
  */
-int allocator_recover(struct allocator *a, const char *agent, const struct allocator_usage *use, struct mono_time now,
-        uint64_t refuse_ns);
+int allocator_recover(struct allocator *a, const char *agent, const struct allocator_usage *use,
+        struct mono_time now, uint64_t refuse_ns);
 
 /* ---- offers ---- */
 /* The next offer, which the caller frees; false when there is none now. Call again until false. */

@@ -51,10 +51,10 @@ struct agent_slot {
         char *id;
         struct resources total, allocated, free;
         bool active;
-        bool available;            /* is in allocator.available: active and enough free */
-        uint64_t considered;       /* generation in which nobody took it; 0: must be looked at */
+        bool available;                 /* is in allocator.available: active and enough free */
+        uint64_t considered;            /* generation in which nobody took it; 0: must be looked at */
         struct allocation *allocations; /* k: client pointer -> v: struct allocation, owned */
-        struct filter *filters;    /* k: client pointer -> v: struct filter, owned by the client */
+        struct filter *filters;         /* k: client pointer -> v: struct filter, owned by the client */
         UT_hash_handle hh;
         struct agent_slot *prev, *next;
 };
@@ -82,10 +82,11 @@ struct allocator {
 };
 
 /* filter.c */
-void filter_set(struct allocator *a, struct agent_slot *agent, struct client *client, const struct resources *refused,
-        struct mono_time expires);
+void filter_set(struct allocator *a, struct agent_slot *agent, struct client *client,
+        const struct resources *refused, struct mono_time expires);
 void filter_drop(struct allocator *a, struct filter *f);
 /* Does the filter keep this agent's free resources from the client? */
 bool filter_refuses(const struct agent_slot *agent, const struct client *client);
 /* Ends those that ran out, calling `expired` on their agents. */
-void filters_expire(struct allocator *a, struct mono_time now, void (*expired)(struct allocator *a, struct agent_slot *agent));
+void filters_expire(struct allocator *a, struct mono_time now,
+        void (*expired)(struct allocator *a, struct agent_slot *agent));

@@ -2,7 +2,8 @@
 
 #include "master/allocator/allocator_internal.h"
 
-static int check_same(const char *what, const char *of, const struct resources *have, const struct resources *want, struct error *e)
+static int check_same(const char *what, const char *of, const struct resources *have,
+        const struct resources *want, struct error *e)
 {
         if (resources_equal(have, want))
                 return 0;
@@ -26,11 +27,10 @@ static int check_agent(const struct allocator *a, const struct agent_slot *agent
         _cleanup_resources_ struct resources allocated = {}, both = {};
         struct allocation *held, *next;
         bool enough = resources_scalar(&agent->free, "cpus") >= a->options.min_milli_cpus ||
-                resources_scalar(&agent->free, "mem") >= a->options.min_milli_mem;
+                      resources_scalar(&agent->free, "mem") >= a->options.min_milli_mem;
         int r;
 
-        HASH_ITER(hh, agent->allocations, held, next)
-        {
+        HASH_ITER (hh, agent->allocations, held, next) {
                 if (resources_empty(&held->resources))
                         return error_set(e, -EUCLEAN, "agent %s keeps an empty booking", agent->id);
                 resources_add(&allocated, &held->resources);
@@ -39,7 +39,8 @@ static int check_agent(const struct allocator *a, const struct agent_slot *agent
         if (r < 0)
                 return r;
         if (agent->available != (agent->active && enough))
-                return error_set(e, -EUCLEAN, "agent %s is %slisted as available", agent->id, agent->available ? "" : "not ");
+                return error_set(e, -EUCLEAN, "agent %s is %slisted as available", agent->id,
+                        agent->available ? "" : "not ");
         if (!resources_contains(&agent->total, &agent->allocated))
                 return 0; /* it shrank below what its tasks hold: nothing to balance */
         resources_copy(&agent->allocated, &both);
@@ -55,14 +56,13 @@ static int check_entry(const struct allocator *a, const struct sorter_entry *ent
         struct allocation *held, *next;
         uint64_t bookings = 0;
 
-        HASH_ITER(hh, a->agents, agent, next_agent)
-        HASH_ITER(hh, agent->allocations, held, next)
-        {
-                if (held->client->role != role || (client && held->client != client))
-                        continue;
-                add_scalars(&sum, &held->resources);
-                bookings++;
-        }
+        HASH_ITER (hh, a->agents, agent, next_agent)
+                HASH_ITER (hh, agent->allocations, held, next) {
+                        if (held->client->role != role || (client && held->client != client))
+                                continue;
+                        add_scalars(&sum, &held->resources);
+                        bookings++;
+                }
         if (entry->allocations != bookings)
                 return error_set(e, -EUCLEAN, "%s counts %ju bookings, recomputed %ju", entry->name,
                         (uintmax_t)entry->allocations, (uintmax_t)bookings);
@@ -90,12 +90,12 @@ static int check_lists(const struct allocator *a, struct error *e)
         const struct agent_slot *agent;
         bool considered = false;
 
-        DL_FOREACH(a->available, agent)
-        {
+        DL_FOREACH (a->available, agent) {
                 if (!agent->available)
                         return error_set(e, -EUCLEAN, "agent %s is listed and does not know it", agent->id);
                 if (considered && agent->considered != a->generation)
-                        return error_set(e, -EUCLEAN, "agent %s waits behind those already looked at", agent->id);
+                        return error_set(
+                                e, -EUCLEAN, "agent %s waits behind those already looked at", agent->id);
                 considered = agent->considered == a->generation;
         }
         for (size_t i = 0; i < a->heap.count; i++) {
@@ -114,23 +114,22 @@ static int check_roles(const struct allocator *a, struct error *e)
         struct role *role, *next_role;
         int r;
 
-        HASH_ITER(hh, a->roles, role, next_role)
-        {
+        HASH_ITER (hh, a->roles, role, next_role) {
                 r = check_entry(a, &role->entry, role, NULL, e);
                 if (r >= 0)
                         r = check_sorter(a, &role->clients, role->name, e);
                 if (r < 0)
                         return r;
                 if (role->entry.active != (role->clients.count > 0))
-                        return error_set(e, -EUCLEAN, "role %s is %sactive", role->name, role->entry.active ? "" : "not ");
+                        return error_set(e, -EUCLEAN, "role %s is %sactive", role->name,
+                                role->entry.active ? "" : "not ");
         }
-        HASH_ITER(hh, a->frameworks, framework, next_framework)
-        HASH_ITER(hh, framework->clients, client, next_client)
-        {
-                r = check_entry(a, &client->entry, client->role, client, e);
-                if (r < 0)
-                        return r;
-        }
+        HASH_ITER (hh, a->frameworks, framework, next_framework)
+                HASH_ITER (hh, framework->clients, client, next_client) {
+                        r = check_entry(a, &client->entry, client->role, client, e);
+                        if (r < 0)
+                                return r;
+                }
         return check_sorter(a, &a->root, "the roles", e);
 }
 
@@ -140,8 +139,7 @@ int allocator_check(const struct allocator *a, struct error *e)
         struct agent_slot *agent, *next;
         int r;
 
-        HASH_ITER(hh, a->agents, agent, next)
-        {
+        HASH_ITER (hh, a->agents, agent, next) {
                 r = check_agent(a, agent, e);
                 if (r < 0)
                         return r;

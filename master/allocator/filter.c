@@ -78,8 +78,8 @@ static struct filter *filter_find(const struct agent_slot *agent, const struct c
 }
 
 /* One per client and agent: an offer is all that is free, so the latest refusal says most. */
-void filter_set(struct allocator *a, struct agent_slot *agent, struct client *client, const struct resources *refused,
-        struct mono_time expires)
+void filter_set(struct allocator *a, struct agent_slot *agent, struct client *client,
+        const struct resources *refused, struct mono_time expires)
 {
         struct filter *f = filter_find(agent, client);
 
@@ -102,7 +102,8 @@ bool filter_refuses(const struct agent_slot *agent, const struct client *client)
         return f && resources_contains(&f->refused, &agent->free);
 }
 
-void filters_expire(struct allocator *a, struct mono_time now, void (*expired)(struct allocator *a, struct agent_slot *agent))
+void filters_expire(struct allocator *a, struct mono_time now,
+        void (*expired)(struct allocator *a, struct agent_slot *agent))
 {
         while (a->heap.count > 0 && a->heap.items[0]->expires.ns <= now.ns) {
                 struct agent_slot *agent = a->heap.items[0]->agent;

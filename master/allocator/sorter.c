@@ -118,7 +118,8 @@ void sorter_deactivate(struct sorter *s, struct sorter_entry *e)
         e->active = false;
 }
 
-void sorter_set_weight(struct sorter *s, struct sorter_entry *e, uint64_t weight_milli, const struct resources *total)
+void sorter_set_weight(
+        struct sorter *s, struct sorter_entry *e, uint64_t weight_milli, const struct resources *total)
 {
         bool active = e->active;
 
@@ -129,7 +130,8 @@ void sorter_set_weight(struct sorter *s, struct sorter_entry *e, uint64_t weight
                 sorter_activate(s, e, total);
 }
 
-void sorter_add(struct sorter *s, struct sorter_entry *e, const struct resources *r, unsigned bookings, const struct resources *total)
+void sorter_add(struct sorter *s, struct sorter_entry *e, const struct resources *r, unsigned bookings,
+        const struct resources *total)
 {
         bool active = e->active;
 
@@ -140,7 +142,8 @@ void sorter_add(struct sorter *s, struct sorter_entry *e, const struct resources
                 sorter_activate(s, e, total);
 }
 
-void sorter_remove(struct sorter *s, struct sorter_entry *e, const struct resources *r, unsigned bookings, const struct resources *total)
+void sorter_remove(struct sorter *s, struct sorter_entry *e, const struct resources *r, unsigned bookings,
+        const struct resources *total)
 {
         bool active = e->active;
         int k;

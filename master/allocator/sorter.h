@@ -36,7 +36,8 @@ void sorter_entry_done(struct sorter_entry *e);
 void sorter_refresh(struct sorter *s, const struct resources *total, uint64_t total_generation);
 void sorter_activate(struct sorter *s, struct sorter_entry *e, const struct resources *total);
 void sorter_deactivate(struct sorter *s, struct sorter_entry *e);
-void sorter_set_weight(struct sorter *s, struct sorter_entry *e, uint64_t weight_milli, const struct resources *total);
+void sorter_set_weight(
+        struct sorter *s, struct sorter_entry *e, uint64_t weight_milli, const struct resources *total);
 /* Books or unbooks (the amount must be booked: asserted); `bookings`: how many agents that adds or ends. */
 void sorter_add(struct sorter *s, struct sorter_entry *e, const struct resources *r, unsigned bookings,
         const struct resources *total);
@@ -44,4 +45,5 @@ void sorter_remove(struct sorter *s, struct sorter_entry *e, const struct resour
         const struct resources *total);
 
 /* The weighted dominant share of `allocated`: exported for checks. */
-uint64_t sorter_share(const struct resources *allocated, uint64_t weight_milli, const struct resources *total);
+uint64_t sorter_share(
+        const struct resources *allocated, uint64_t weight_milli, const struct resources *total);

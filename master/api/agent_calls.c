@@ -32,13 +32,16 @@ static bool check_subscribe(struct http_request *req, const struct master *m, co
 }
 
 /* The caller of everything but SUBSCRIBE. */
-static struct agent *check_caller(struct http_request *req, const struct master *m, const Mete__Agent__Call *call)
+static struct agent *check_caller(
+        struct http_request *req, const struct master *m, const Mete__Agent__Call *call)
 {
         struct agent *a = call->agent_id ? agent_find(m, call->agent_id->value) : NULL;
 
-        if (!a || !a->stream || str_empty(call->stream_id) || strlen(call->stream_id) != strlen(a->stream_id) ||
+        if (!a || !a->stream || str_empty(call->stream_id) ||
+                strlen(call->stream_id) != strlen(a->stream_id) ||
                 memcmp(call->stream_id, a->stream_id, strlen(a->stream_id)) != 0) {
-                http_respond_text(req, 403, "agent_id or stream_id is not that of a current subscription: subscribe again");
+                http_respond_text(req, 403,
+                        "agent_id or stream_id is not that of a current subscription: subscribe again");
                 return NULL;
         }
         return a;

@@ -40,12 +40,14 @@ struct api_call {
 void api_add_routes(struct master *m);
 void api_stop(struct master *m);
 void api_respond(struct http_request *req, enum codec codec, int status, const ProtobufCMessage *message);
-void api_refuse(struct http_request *req, enum codec codec, int status, const char *field, const char *fmt, ...) PRINTF_LIKE(5, 6);
+void api_refuse(struct http_request *req, enum codec codec, int status, const char *field, const char *fmt,
+        ...) PRINTF_LIKE(5, 6);
 void api_refuse_with(struct http_request *req, enum codec codec, const struct api_error *x);
 
 /* ---- identity.c ---- */
 /* -EACCES with a refusal for a peer that nothing is known about, unless --insecure: then it is root. */
-int peer_identify(const struct master *m, const struct http_request *req, struct peer *ret, struct api_error *x) WARN_UNUSED;
+int peer_identify(const struct master *m, const struct http_request *req, struct peer *ret,
+        struct api_error *x) WARN_UNUSED;
 /* The user that the job's tasks run as: checks what is asked for, fills in what is not. */
 int peer_take_user(const struct peer *p, Mete__Api__JobSpec *spec, struct api_error *x) WARN_UNUSED;
 bool peer_owns(const struct peer *p, const struct job *j);
@@ -54,7 +56,8 @@ bool peer_owns(const struct peer *p, const struct job *j);
 /* Checks what was submitted and completes it with the defaults. */
 int job_spec_validate(Mete__Api__JobSpec *spec, struct api_error *x) WARN_UNUSED;
 /* Refuses what no registered agent could hold. */
-int job_spec_check_capacity(const Mete__Api__JobSpec *spec, const struct queue *q, struct api_error *x) WARN_UNUSED;
+int job_spec_check_capacity(
+        const Mete__Api__JobSpec *spec, const struct queue *q, struct api_error *x) WARN_UNUSED;
 
 /* ---- job_calls.c ---- */
 void call_submit(struct api_call *c);
@@ -68,8 +71,8 @@ void call_list_agents(struct api_call *c);
 void call_get_version(struct api_call *c);
 /* Refuses when there is no such job. */
 struct job *call_find_job(struct api_call *c, const char *id, const char *field);
-void respond_job(struct http_request *req, enum codec codec, const struct peer *p, Mete__Api__Response__Type type, const struct job *j,
-        bool timed_out);
+void respond_job(struct http_request *req, enum codec codec, const struct peer *p,
+        Mete__Api__Response__Type type, const struct job *j, bool timed_out);
 void version_fill(const struct master *m, Mete__Api__Version *ret);
 
 /* ---- wait.c ---- */

@@ -36,7 +36,8 @@ void api_respond(struct http_request *req, enum codec codec, int status, const P
         http_respond(req, status, codec_content_type(codec), out.data, out.len);
 }
 
-static void refuse(struct http_request *req, enum codec codec, int status, const char *field, const char *message)
+static void refuse(
+        struct http_request *req, enum codec codec, int status, const char *field, const char *message)
 {
         Mete__Api__Error error = METE__API__ERROR__INIT;
 
@@ -45,7 +46,8 @@ static void refuse(struct http_request *req, enum codec codec, int status, const
         api_respond(req, codec, status, &error.base);
 }
 
-void api_refuse(struct http_request *req, enum codec codec, int status, const char *field, const char *fmt, ...)
+void api_refuse(
+        struct http_request *req, enum codec codec, int status, const char *field, const char *fmt, ...)
 {
         _cleanup_free_ char *message = NULL;
         va_list ap;
@@ -92,13 +94,16 @@ static void dispatch(struct api_call *c)
                 if (row->type != c->call->type)
                         continue;
                 if (row->field && !*(void *const *)((const char *)c->call + row->offset))
-                        api_refuse(c->req, c->codec, 400, row->field, "the call needs the message '%s'", row->field);
+                        api_refuse(c->req, c->codec, 400, row->field, "the call needs the message '%s'",
+                                row->field);
                 else
                         row->handle(c);
                 return;
         }
-        if (c->call->type == METE__API__CALL__TYPE__READ_LOG || c->call->type == METE__API__CALL__TYPE__GET_CONTAINERS)
-                api_refuse(c->req, c->codec, 400, "type", "this call goes to the agent: see agent_address of the task");
+        if (c->call->type == METE__API__CALL__TYPE__READ_LOG ||
+                c->call->type == METE__API__CALL__TYPE__GET_CONTAINERS)
+                api_refuse(c->req, c->codec, 400, "type",
+                        "this call goes to the agent: see agent_address of the task");
         else
                 api_refuse(c->req, c->codec, 400, "type", "unknown type of call");
 }
@@ -112,11 +117,13 @@ static bool negotiate(struct http_request *req, enum codec *ret_in, enum codec *
 
         if (in < 0) {
                 api_refuse(req, out < 0 ? CODEC_JSON : out, type ? 415 : 400, NULL,
-                        "Content-Type must be application/json or application/x-protobuf, not %s", type ? type : "missing");
+                        "Content-Type must be application/json or application/x-protobuf, not %s",
+                        type ? type : "missing");
                 return false;
         }
         if (out < 0) {
-                api_refuse(req, CODEC_JSON, 406, NULL, "Accept must allow application/json or application/x-protobuf");
+                api_refuse(req, CODEC_JSON, 406, NULL,
+                        "Accept must allow application/json or application/x-protobuf");
                 return false;
         }
         *ret_in = in;
@@ -142,7 +149,8 @@ static void mete_endpoint(struct http_request *req, void *userdata)
                 return;
         body = http_request_body(req, &len);
         if (len > API_BODY_MAX) {
-                api_refuse(req, c.codec, 413, NULL, "the body has %zu bytes: at most %u are accepted", len, API_BODY_MAX);
+                api_refuse(req, c.codec, 413, NULL, "the body has %zu bytes: at most %u are accepted", len,
+                        API_BODY_MAX);
                 return;
         }
         if (peer_identify(c.master, req, &c.peer, &refusal) < 0) {

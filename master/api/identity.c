@@ -21,7 +21,8 @@ static void peer_set_name(struct peer *p)
                 (void)snprintf(p->name, sizeof(p->name), "%s", name);
 }
 
-int peer_identify(const struct master *m, const struct http_request *req, struct peer *ret, struct api_error *x)
+int peer_identify(
+        const struct master *m, const struct http_request *req, struct peer *ret, struct api_error *x)
 {
         const struct sockaddr *client = http_request_peer(req), *server = http_request_local(req);
         uid_t uid;
@@ -32,7 +33,8 @@ int peer_identify(const struct master *m, const struct http_request *req, struct
                 ret->uid = uid;
         } else if (!m->options->insecure) {
                 return api_error_set(x, 403, NULL,
-                        "the user at the other end of the connection is not known: calls must come over loopback from the same machine");
+                        "the user at the other end of the connection is not known: calls must come over "
+                        "loopback from the same machine");
         }
         peer_set_name(ret);
         return 0;
@@ -63,7 +65,8 @@ static int refuse_privileges(const struct peer *p, const Mete__Api__Isolation *i
 {
         if (isolation->n_capabilities_add > 0)
                 return api_error_set(x, 403, "submit.job.isolation.capabilities_add[0]",
-                        "'%s': only root may add capabilities; you are %s", isolation->capabilities_add[0], p->name);
+                        "'%s': only root may add capabilities; you are %s", isolation->capabilities_add[0],
+                        p->name);
         for (size_t i = 0; i < isolation->n_rlimits; i++) {
                 const char *type = isolation->rlimits[i]->type;
 
@@ -87,9 +90,10 @@ int peer_take_user(const struct peer *p, Mete__Api__JobSpec *spec, struct api_er
                 return 0;
         }
         ids = own_ids(p);
-        if (!str_empty(isolation->user) && !str_equal(isolation->user, p->name) && !str_equal(isolation->user, number) &&
-                !str_equal(isolation->user, ids))
-                return api_error_set(x, 403, "submit.job.isolation.user", "'%s': you are %s (%u) and run as yourself; only root chooses another user",
+        if (!str_empty(isolation->user) && !str_equal(isolation->user, p->name) &&
+                !str_equal(isolation->user, number) && !str_equal(isolation->user, ids))
+                return api_error_set(x, 403, "submit.job.isolation.user",
+                        "'%s': you are %s (%u) and run as yourself; only root chooses another user",
                         isolation->user, p->name, (unsigned)p->uid);
         set_string(&isolation->user, ids);
         return refuse_privileges(p, isolation, x);

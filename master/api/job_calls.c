@@ -22,7 +22,12 @@ static struct pending *pending_new(struct api_call *c, Mete__Api__Response__Type
 {
         struct pending *p = NEW0(struct pending);
 
-        *p = (struct pending){.master = c->master, .req = c->req, .codec = c->codec, .peer = c->peer, .type = type, .job = j->number};
+        *p = (struct pending){.master = c->master,
+                .req = c->req,
+                .codec = c->codec,
+                .peer = c->peer,
+                .type = type,
+                .job = j->number};
         return p;
 }
 
@@ -37,7 +42,8 @@ static void pending_answer(int result, void *userdata)
                 api_refuse(p->req, p->codec, 503, NULL, "the master could not write its store: %s",
                         store_failure(p->master->store) ?: "it stops");
         } else if (!j) { /* ended and dropped from the history in between */
-                api_refuse(p->req, p->codec, 404, NULL, "job %ju is no longer in the history", (uintmax_t)p->job);
+                api_refuse(p->req, p->codec, 404, NULL, "job %ju is no longer in the history",
+                        (uintmax_t)p->job);
         } else if (p->task) {
                 response.type = p->type;
                 response.task = task_view(j, p->index, &view);
@@ -66,9 +72,11 @@ static void submit_done(int result, void *userdata)
 static int check_room(const struct jobs *js, uint32_t count, struct api_error *x)
 {
         if (js->live_count >= JOBS_LIVE_MAX)
-                return api_error_set(x, 429, NULL, "%d jobs are live: no more are accepted until some end", JOBS_LIVE_MAX);
+                return api_error_set(
+                        x, 429, NULL, "%d jobs are live: no more are accepted until some end", JOBS_LIVE_MAX);
         if (js->live_tasks + count > JOB_TASKS_LIVE_MAX)
-                return api_error_set(x, 429, "submit.job.count", "%zu tasks are live: at most %d are accepted", js->live_tasks, JOB_TASKS_LIVE_MAX);
+                return api_error_set(x, 429, "submit.job.count",
+                        "%zu tasks are live: at most %d are accepted", js->live_tasks, JOB_TASKS_LIVE_MAX);
         return 0;
 }
 
@@ -81,7 +89,8 @@ void call_submit(struct api_call *c)
         struct job *j;
 
         if (job_spec_validate(spec, &refusal) < 0 || peer_take_user(&c->peer, spec, &refusal) < 0 ||
-                job_spec_check_capacity(spec, js->queue, &refusal) < 0 || check_room(js, spec->count, &refusal) < 0) {
+                job_spec_check_capacity(spec, js->queue, &refusal) < 0 ||
+                check_room(js, spec->count, &refusal) < 0) {
                 api_refuse_with(c->req, c->codec, &refusal);
                 message_free(spec);
                 return;
@@ -92,7 +101,8 @@ void call_submit(struct api_call *c)
         j->uid = c->peer.uid;
         j->submitted = wall_seconds_now();
         mete__checkpoint__stored_kill__init(&j->kill);
-        log_info("job %s (%s): %u tasks of %s, submitted by %s", j->id, spec->name, j->count, spec->command[0], j->user);
+        log_info("job %s (%s): %u tasks of %s, submitted by %s", j->id, spec->name, j->count,
+                spec->command[0], j->user);
         b = store_batch_new();
         job_put(j, b);
         jobs_trim(js, b);
@@ -103,10 +113,13 @@ void call_submit(struct api_call *c)
 
 static int check_kill(const Mete__Api__Call__Kill *k, struct api_error *x)
 {
-        if (k->has_grace_seconds && (!isfinite(k->grace_seconds) || k->grace_seconds < 0 || k->grace_seconds > 86400))
-                return api_error_set(x, 400, "kill.grace_seconds", "kill.grace_seconds: %g is refused: 0 to 86400 are accepted", k->grace_seconds);
+        if (k->has_grace_seconds &&
+                (!isfinite(k->grace_seconds) || k->grace_seconds < 0 || k->grace_seconds > 86400))
+                return api_error_set(x, 400, "kill.grace_seconds",
+                        "kill.grace_seconds: %g is refused: 0 to 86400 are accepted", k->grace_seconds);
         if (k->has_signal && (k->signal < 1 || k->signal > SIGRTMAX))
-                return api_error_set(x, 400, "kill.signal", "kill.signal: %d is refused: 1 to %d are accepted", k->signal, SIGRTMAX);
+                return api_error_set(x, 400, "kill.signal",
+                        "kill.signal: %d is refused: 1 to %d are accepted", k->signal, SIGRTMAX);
         return 0;
 }
 
@@ -122,7 +135,8 @@ static void kill_signal(struct api_call *c, struct job *j, bool task, uint32_t i
                 pending_answer(0, p);
                 return;
         }
-        api_refuse(c->req, c->codec, 409, "kill.only_signal", "'%s' has no task on a connected agent: a signal needs one", k->id);
+        api_refuse(c->req, c->codec, 409, "kill.only_signal",
+                "'%s' has no task on a connected agent: a signal needs one", k->id);
         free(p);
 }
 
@@ -146,7 +160,8 @@ void call_kill(struct api_call *c)
         if (!j)
                 return;
         if (!peer_owns(&c->peer, j)) {
-                api_refuse(c->req, c->codec, 403, "kill.id", "job %s belongs to %s: only %s or root may kill it; you are %s", j->id, j->user,
+                api_refuse(c->req, c->codec, 403, "kill.id",
+                        "job %s belongs to %s: only %s or root may kill it; you are %s", j->id, j->user,
                         j->user, c->peer.name);
                 return;
         }

@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 
-#include "master/api/api.h"
 #include "lib/base/utf8.h"
+#include "master/api/api.h"
 
 struct job *call_find_job(struct api_call *c, const char *id, const char *field)
 {
@@ -14,14 +14,16 @@ struct job *call_find_job(struct api_call *c, const char *id, const char *field)
         if (r >= 0)
                 return j;
         if (r == -EEXIST)
-                api_refuse(c->req, c->codec, 400, field, "several live jobs are named '%s': give the id", text);
+                api_refuse(
+                        c->req, c->codec, 400, field, "several live jobs are named '%s': give the id", text);
         else
-                api_refuse(c->req, c->codec, 404, field, "no job '%s': the id of a job, or the name of a live one, is expected", text);
+                api_refuse(c->req, c->codec, 404, field,
+                        "no job '%s': the id of a job, or the name of a live one, is expected", text);
         return NULL;
 }
 
-void respond_job(struct http_request *req, enum codec codec, const struct peer *p, Mete__Api__Response__Type type, const struct job *j,
-        bool timed_out)
+void respond_job(struct http_request *req, enum codec codec, const struct peer *p,
+        Mete__Api__Response__Type type, const struct job *j, bool timed_out)
 {
         Mete__Api__Response response = METE__API__RESPONSE__INIT;
         struct job_view view;
@@ -99,7 +101,8 @@ void call_list_tasks(struct api_call *c)
         struct jobs *js = c->master->jobs;
         bool all = list && list->all;
         Mete__Api__Response response = METE__API__RESPONSE__INIT;
-        struct task_list l = {.max = MIN(list ? (size_t)list->limit : (size_t)1000, (size_t)API_RECORD_TASKS_MAX)};
+        struct task_list l = {
+                .max = MIN(list ? (size_t)list->limit : (size_t)1000, (size_t)API_RECORD_TASKS_MAX)};
         struct job *j = NULL;
 
         if (list && list->job_id) {
@@ -113,10 +116,10 @@ void call_list_tasks(struct api_call *c)
         if (j) {
                 task_list_add(&l, j, all);
         } else {
-                DL_FOREACH(js->live, j)
+                DL_FOREACH (js->live, j)
                         task_list_add(&l, j, all);
                 if (all)
-                        DL_FOREACH(js->ended, j)
+                        DL_FOREACH (js->ended, j)
                                 task_list_add(&l, j, all);
         }
         response.type = METE__API__RESPONSE__TYPE__LIST_TASKS;
@@ -137,7 +140,8 @@ void call_get_task(struct api_call *c)
         struct job *j;
 
         if (job_task_find(c->master->jobs, id, &j, &index) < 0) {
-                api_refuse(c->req, c->codec, 404, "get_task.task_id", "no task '%s': \"<job>.<index>\" of a known job is expected", text);
+                api_refuse(c->req, c->codec, 404, "get_task.task_id",
+                        "no task '%s': \"<job>.<index>\" of a known job is expected", text);
                 return;
         }
         response.type = METE__API__RESPONSE__TYPE__GET_TASK;
@@ -153,8 +157,7 @@ void call_list_agents(struct api_call *c)
         _cleanup_free_ Mete__Api__Agent **list = xcalloc(count + 1, sizeof(*list));
         struct agent *a, *next;
 
-        HASH_ITER(hh, c->master->agents, a, next)
-        {
+        HASH_ITER (hh, c->master->agents, a, next) {
                 agent_describe(a, &agents[n]);
                 list[n] = &agents[n];
                 n++;

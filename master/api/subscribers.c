@@ -18,7 +18,7 @@ struct subscriber {
         enum codec codec;
         uint64_t job; /* 0: all */
         bool until_done;
-        bool dead; /* freed by the sweep, since closing happens in the middle of a walk */
+        bool dead;          /* freed by the sweep, since closing happens in the middle of a walk */
         size_t first_bytes; /* the snapshot does not count against the bound */
         struct subscriber *prev, *next;
 };
@@ -54,8 +54,7 @@ static void subscribers_sweep(struct subscribers *all)
         if (!all->dirty)
                 return;
         all->dirty = false;
-        DL_FOREACH_SAFE(all->list, s, next)
-        {
+        DL_FOREACH_SAFE (all->list, s, next) {
                 if (s->dead)
                         subscriber_free(s);
         }
@@ -76,7 +75,8 @@ static void subscriber_send(struct subscriber *s, const struct buffer *record)
         if (s->dead || !s->stream)
                 return;
         if (http_stream_pending(s->stream) > PENDING_MAX + s->first_bytes) {
-                log_info("a subscriber does not read its events: %zu bytes wait, it is cut", http_stream_pending(s->stream));
+                log_info("a subscriber does not read its events: %zu bytes wait, it is cut",
+                        http_stream_pending(s->stream));
                 subscriber_end(s);
                 return;
         }
@@ -90,8 +90,7 @@ static void publish(struct subscribers *all, const Mete__Api__Event *event, uint
         struct buffer records[CODEC_MAX] = {};
         struct subscriber *s, *next;
 
-        DL_FOREACH_SAFE(all->list, s, next)
-        {
+        DL_FOREACH_SAFE (all->list, s, next) {
                 if (s->dead || (job && s->job && s->job != job))
                         continue;
                 if (!records[s->codec].data && message_encode(s->codec, &event->base, &records[s->codec]) < 0)
@@ -108,11 +107,11 @@ static void publish_end(struct subscribers *all, uint64_t job)
         struct subscriber *s, *next;
 
         event.type = METE__API__EVENT__TYPE__END;
-        DL_FOREACH_SAFE(all->list, s, next)
-        {
+        DL_FOREACH_SAFE (all->list, s, next) {
                 _cleanup_buffer_ struct buffer record = {};
 
-                if (s->dead || !s->until_done || s->job != job || message_encode(s->codec, &event.base, &record) < 0)
+                if (s->dead || !s->until_done || s->job != job ||
+                        message_encode(s->codec, &event.base, &record) < 0)
                         continue;
                 subscriber_send(s, &record);
                 subscriber_end(s);
@@ -279,7 +278,8 @@ void call_subscribe(struct api_call *c)
                         return;
         }
         if (sub && sub->until_done && !j) {
-                api_refuse(c->req, c->codec, 400, "subscribe.until_done", "subscribe.until_done needs subscribe.job_id");
+                api_refuse(c->req, c->codec, 400, "subscribe.until_done",
+                        "subscribe.until_done needs subscribe.job_id");
                 return;
         }
         if (all->count >= SUBSCRIBERS_MAX) {

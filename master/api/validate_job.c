@@ -293,7 +293,7 @@ static int check_seccomp(const Mete__Api__Isolation *isolation, struct api_error
                 return 0;
         if (isolation->has_seccomp_unconfined && isolation->seccomp_unconfined)
                 return api_error_set(x, 400, F "isolation.seccomp_unconfined",
-                        "%s and seccomp_unconfined exclude each other", field);
+                        F "isolation.seccomp_unconfined: a profile is given too: one of them is expected");
         if (isolation->seccomp_profile.len > SECCOMP_MAX)
                 return api_error_set(x, 400, field, "%s has %zu bytes: at most %u are accepted", field,
                         isolation->seccomp_profile.len, SECCOMP_MAX);

@@ -33,7 +33,8 @@ static void waiter_answer(struct waiter *w, bool timed_out)
         if (j)
                 respond_job(w->req, w->codec, &w->peer, METE__API__RESPONSE__TYPE__WAIT, j, timed_out);
         else
-                api_refuse(w->req, w->codec, 404, "wait.job_id", "job %ju is no longer in the history", (uintmax_t)w->job);
+                api_refuse(w->req, w->codec, 404, "wait.job_id", "job %ju is no longer in the history",
+                        (uintmax_t)w->job);
         waiter_free(w);
 }
 
@@ -46,8 +47,7 @@ void waiters_job_ended(struct master *m, struct job *j)
 {
         struct waiter *w, *next;
 
-        DL_FOREACH_SAFE(m->waiters, w, next)
-        {
+        DL_FOREACH_SAFE (m->waiters, w, next) {
                 if (w->job == j->number)
                         waiter_answer(w, false);
         }
@@ -56,7 +56,8 @@ void waiters_job_ended(struct master *m, struct job *j)
 void waiters_stop(struct master *m)
 {
         while (m->waiters) {
-                api_refuse(m->waiters->req, m->waiters->codec, 503, NULL, "the master stops: wait again when it is back");
+                api_refuse(m->waiters->req, m->waiters->codec, 503, NULL,
+                        "the master stops: wait again when it is back");
                 waiter_free(m->waiters);
         }
 }
@@ -69,7 +70,8 @@ void call_wait(struct api_call *c)
         struct waiter *w;
 
         if (!isfinite(seconds) || seconds < 0) {
-                api_refuse(c->req, c->codec, 400, "wait.timeout_seconds", "wait.timeout_seconds: %g is refused: 0 or more seconds are expected", seconds);
+                api_refuse(c->req, c->codec, 400, "wait.timeout_seconds",
+                        "wait.timeout_seconds: %g is refused: 0 or more seconds are expected", seconds);
                 return;
         }
         j = call_find_job(c, wait->job_id, "wait.job_id");
@@ -80,11 +82,13 @@ void call_wait(struct api_call *c)
                 return;
         }
         if (c->master->waiter_count >= WAITERS_MAX) {
-                api_refuse(c->req, c->codec, 503, NULL, "%d calls wait already: try again later", WAITERS_MAX);
+                api_refuse(
+                        c->req, c->codec, 503, NULL, "%d calls wait already: try again later", WAITERS_MAX);
                 return;
         }
         w = NEW0(struct waiter);
-        *w = (struct waiter){.master = c->master, .req = c->req, .codec = c->codec, .peer = c->peer, .job = j->number};
+        *w = (struct waiter){
+                .master = c->master, .req = c->req, .codec = c->codec, .peer = c->peer, .job = j->number};
         w->timer = loop_timer_new(c->master->loop, waiter_timeout, w);
         loop_timer_arm(w->timer, (uint64_t)(MIN(seconds, WAIT_MAX_SECONDS) * 1e9), /* period_ns= */ 0);
         DL_APPEND(c->master->waiters, w);

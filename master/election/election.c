@@ -6,14 +6,16 @@
 
 static const struct election_backend *const backends[] = {&election_standalone};
 
-int election_new(struct loop *l, const char *url, election_handler handler, void *userdata, struct election **ret, struct error *e)
+int election_new(struct loop *l, const char *url, election_handler handler, void *userdata,
+        struct election **ret, struct error *e)
 {
         for (size_t i = 0; i < ELEMENTSOF(backends); i++) {
                 if (!str_equal(backends[i]->scheme, url))
                         continue;
                 struct election *n = NEW0(struct election);
 
-                *n = (struct election){.backend = backends[i], .loop = l, .handler = handler, .userdata = userdata};
+                *n = (struct election){
+                        .backend = backends[i], .loop = l, .handler = handler, .userdata = userdata};
                 *ret = n;
                 return 0;
         }

@@ -23,7 +23,8 @@ struct election_backend {
 };
 
 /* "standalone" */
-int election_new(struct loop *l, const char *url, election_handler handler, void *userdata, struct election **ret, struct error *e) WARN_UNUSED;
+int election_new(struct loop *l, const char *url, election_handler handler, void *userdata,
+        struct election **ret, struct error *e) WARN_UNUSED;
 int election_start(struct election *e) WARN_UNUSED; /* the handler may fire at once */
 bool election_sole(const struct election *e);
 struct election *election_free(struct election *e);

@@ -31,8 +31,8 @@ struct queue {
         struct queued_job *ordered; /* the same, by policy */
         struct queue_agent *agents; /* k: agent id -> v: struct queue_agent, owned */
         size_t waiting;
-        uint64_t reserving;         /* the job that holds a reservation, 0: none */
-        char *reserved_agent;       /* owned; the machine kept for it */
+        uint64_t reserving;   /* the job that holds a reservation, 0: none */
+        char *reserved_agent; /* owned; the machine kept for it */
 };
 
 struct queue *queue_new(const struct queue_policy *policy)
@@ -77,9 +77,9 @@ struct queue *queue_free(struct queue *q)
 
         if (!q)
                 return NULL;
-        HASH_ITER(hh, q->jobs, j, next_job)
+        HASH_ITER (hh, q->jobs, j, next_job)
                 job_free(q, j);
-        HASH_ITER(hh, q->agents, a, next_agent)
+        HASH_ITER (hh, q->agents, a, next_agent)
                 agent_free(q, a);
         reservation_clear(q);
         free(q);
@@ -109,7 +109,8 @@ static void job_insert(struct queue *q, struct queued_job *j)
                 DL_PREPEND(q->ordered, j);
 }
 
-static struct queued_job *job_new(struct queue *q, uint64_t number, uint64_t submitted_ns, const struct resources *size)
+static struct queued_job *job_new(
+        struct queue *q, uint64_t number, uint64_t submitted_ns, const struct resources *size)
 {
         struct queued_job *j = NEW0(struct queued_job);
 
@@ -148,7 +149,8 @@ static size_t span_place(const struct queued_job *j, uint32_t index)
         return at;
 }
 
-int queue_add_job(struct queue *q, uint64_t job, uint64_t submitted_ns, const struct resources *size, uint32_t count)
+int queue_add_job(
+        struct queue *q, uint64_t job, uint64_t submitted_ns, const struct resources *size, uint32_t count)
 {
         struct queued_job *j;
 
@@ -163,7 +165,8 @@ int queue_add_job(struct queue *q, uint64_t job, uint64_t submitted_ns, const st
         return 0;
 }
 
-void queue_add_task(struct queue *q, uint64_t job, uint64_t submitted_ns, const struct resources *size, uint32_t index)
+void queue_add_task(
+        struct queue *q, uint64_t job, uint64_t submitted_ns, const struct resources *size, uint32_t index)
 {
         struct queued_job *j = job_find(q, job);
         size_t at;
@@ -274,13 +277,14 @@ size_t queue_agent_count(const struct queue *q)
         return HASH_COUNT(q->agents);
 }
 
-bool queue_largest_agent(const struct queue *q, const char *resource, uint64_t *ret_milli, const char **ret_hostname)
+bool queue_largest_agent(
+        const struct queue *q, const char *resource, uint64_t *ret_milli, const char **ret_hostname)
 {
         struct queue_agent *largest = NULL, *a, *next;
 
-        HASH_ITER(hh, q->agents, a, next)
-        {
-                if (!largest || resources_scalar(&a->total, resource) > resources_scalar(&largest->total, resource))
+        HASH_ITER (hh, q->agents, a, next) {
+                if (!largest ||
+                        resources_scalar(&a->total, resource) > resources_scalar(&largest->total, resource))
                         largest = a;
         }
         if (!largest)
@@ -294,8 +298,7 @@ bool queue_fits_some_agent(const struct queue *q, const struct resources *size)
 {
         struct queue_agent *a, *next;
 
-        HASH_ITER(hh, q->agents, a, next)
-        {
+        HASH_ITER (hh, q->agents, a, next) {
                 if (resources_contains(&a->total, size))
                         return true;
         }
@@ -331,18 +334,19 @@ static bool reserve(struct queue *q, const struct queued_job *j, const struct qu
         return strcmp(q->reserved_agent, agent->id) == 0;
 }
 
-size_t queue_offer(struct queue *q, const char *agent_id, struct resources *available, struct queue_launch *ret, size_t max)
+size_t queue_offer(struct queue *q, const char *agent_id, struct resources *available,
+        struct queue_launch *ret, size_t max)
 {
         const struct queue_agent *agent = agent_find(q, agent_id);
         struct queued_job *j, *next;
         size_t count = 0, passed = 0;
         bool first = true; /* no job that could run somewhere stands before this one */
 
-        DL_FOREACH_SAFE(q->ordered, j, next)
-        {
+        DL_FOREACH_SAFE (q->ordered, j, next) {
                 bool could_run;
 
-                while (count < max && j->entry.waiting > 0 && resources_subtract(available, &j->entry.size) >= 0) {
+                while (count < max && j->entry.waiting > 0 &&
+                        resources_subtract(available, &j->entry.size) >= 0) {
                         ret[count++] = (struct queue_launch){j->entry.job, job_take_first(q, j)};
                         if (q->reserving == j->entry.job)
                                 reservation_clear(q);
@@ -407,7 +411,8 @@ char *queue_pending_reason(const struct queue *q, uint64_t job)
                 return buffer_take(&out);
         }
         if (j != q->ordered)
-                buffer_printf(&out, "waits behind job %ju (%s); ", (uintmax_t)q->ordered->entry.job, q->policy->name);
+                buffer_printf(&out, "waits behind job %ju (%s); ", (uintmax_t)q->ordered->entry.job,
+                        q->policy->name);
         buffer_puts(&out, "needs ");
         for (size_t i = 0; i < j->entry.size.count; i++) {
                 if (j->entry.size.entries[i].kind != RESOURCE_SCALAR)

@@ -16,11 +16,11 @@ struct queue;
 
 /* What a policy may compare. */
 struct queue_entry {
-        uint64_t job;       /* number: unique, grows with every submission */
+        uint64_t job;          /* number: unique, grows with every submission */
         uint64_t submitted_ns; /* wall time */
         struct resources size; /* of one task; owned */
-        uint32_t waiting;   /* tasks in the queue */
-        uint32_t launched;  /* launches so far */
+        uint32_t waiting;      /* tasks in the queue */
+        uint32_t launched;     /* launches so far */
 };
 
 struct queue_policy {
@@ -42,9 +42,11 @@ DEFINE_CLEANUP(struct queue, queue_free)
 
 /* ---- jobs ---- */
 /* Tasks 0..count-1 wait. -EEXIST. */
-int queue_add_job(struct queue *q, uint64_t job, uint64_t submitted_ns, const struct resources *size, uint32_t count) WARN_UNUSED;
+int queue_add_job(struct queue *q, uint64_t job, uint64_t submitted_ns, const struct resources *size,
+        uint32_t count) WARN_UNUSED;
 /* One task waits (again); the job appears when it is not there. The next offer looks at it before later indexes. */
-void queue_add_task(struct queue *q, uint64_t job, uint64_t submitted_ns, const struct resources *size, uint32_t index);
+void queue_add_task(
+        struct queue *q, uint64_t job, uint64_t submitted_ns, const struct resources *size, uint32_t index);
 /* Takes a waiting task out; false when it does not wait. */
 bool queue_remove_task(struct queue *q, uint64_t job, uint32_t index);
 void queue_remove_job(struct queue *q, uint64_t job);
@@ -57,7 +59,8 @@ void queue_set_agent(struct queue *q, const char *agent, const char *hostname, c
 void queue_remove_agent(struct queue *q, const char *agent);
 size_t queue_agent_count(const struct queue *q);
 /* The agent with the most of one scalar: its amount and its host name (borrowed); false when there is no agent. */
-bool queue_largest_agent(const struct queue *q, const char *resource, uint64_t *ret_milli, const char **ret_hostname);
+bool queue_largest_agent(
+        const struct queue *q, const char *resource, uint64_t *ret_milli, const char **ret_hostname);
 /* Could any registered agent hold one such task when idle? */
 bool queue_fits_some_agent(const struct queue *q, const struct resources *size);
 
@@ -66,7 +69,8 @@ bool queue_fits_some_agent(const struct queue *q, const struct resources *size);
  * Takes what it can use of `available` on this agent: at most max launches, appended to ret, their number returned. What remains
  * in `available` is declined by the caller. The launched tasks no longer wait.
  */
-size_t queue_offer(struct queue *q, const char *agent, struct resources *available, struct queue_launch *ret, size_t max);
+size_t queue_offer(struct queue *q, const char *agent, struct resources *available, struct queue_launch *ret,
+        size_t max);
 
 /* Why a job's tasks wait: one sentence, the caller frees; NULL when none of them waits. */
 char *queue_pending_reason(const struct queue *q, uint64_t job);

@@ -26,7 +26,8 @@ struct store_backend {
         bool blocks;        /* apply() waits for a disk: use a worker */
         int (*open)(const char *where, void **ret_state, struct error *e);
         void (*close)(void *state);
-        int (*scan)(void *state, const char *prefix, store_scan_handler each, void *userdata, struct error *e);
+        int (*scan)(
+                void *state, const char *prefix, store_scan_handler each, void *userdata, struct error *e);
         /* All batches of the list in one transaction, durable on return. */
         int (*apply)(void *state, const struct store_batch *group, struct error *e);
 };

@@ -14,7 +14,7 @@ struct store {
         struct store_batch *writing;                 /* owned by the worker while it writes */
         int write_result;                            /* of the worker */
         struct error failure;                        /* set once; from the worker, read after it is done */
-        bool posted;                                 /* a flush of a backend that does not block is on its way */
+        bool posted; /* a flush of a backend that does not block is on its way */
         bool closing;
 };
 

@@ -27,7 +27,8 @@ DEFINE_CLEANUP(struct store, store_close)
 
 /* For each key with the prefix, in order. Only before the first write. A negative return of `each` ends the scan and is returned. */
 typedef int (*store_scan_handler)(const char *key, const void *value, size_t len, void *userdata);
-int store_scan(struct store *s, const char *prefix, store_scan_handler each, void *userdata, struct error *e) WARN_UNUSED;
+int store_scan(struct store *s, const char *prefix, store_scan_handler each, void *userdata,
+        struct error *e) WARN_UNUSED;
 /* The value of one key, which the caller frees; -ENOENT. Only before the first write. */
 int store_get(struct store *s, const char *key, void **ret, size_t *ret_len, struct error *e) WARN_UNUSED;
 

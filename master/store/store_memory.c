@@ -35,8 +35,7 @@ static void delete_prefix(struct memory *m, const char *prefix, bool exact)
 {
         struct memory_row *row, *next;
 
-        HASH_ITER(hh, m->rows, row, next)
-        {
+        HASH_ITER (hh, m->rows, row, next) {
                 if (exact ? strcmp(row->key, prefix) == 0 : str_has_prefix(row->key, prefix))
                         row_free(m, row);
         }
@@ -53,14 +52,14 @@ static int by_key(const struct memory_row *a, const struct memory_row *b)
         return strcmp(a->key, b->key);
 }
 
-static int memory_scan(void *state, const char *prefix, store_scan_handler each, void *userdata, struct error *e)
+static int memory_scan(
+        void *state, const char *prefix, store_scan_handler each, void *userdata, struct error *e)
 {
         struct memory *m = state;
         struct memory_row *row, *next;
 
         HASH_SORT(m->rows, by_key);
-        HASH_ITER(hh, m->rows, row, next)
-        {
+        HASH_ITER (hh, m->rows, row, next) {
                 int r = str_has_prefix(row->key, prefix) ? each(row->key, row->value, row->len, userdata) : 0;
 
                 if (r < 0)

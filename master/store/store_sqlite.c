@@ -26,10 +26,13 @@ static int sqlite_fail(struct sqlite_state *s, const char *what, struct error *e
         switch (code & 0xff) {
         case SQLITE_BUSY:
         case SQLITE_LOCKED:
-                return error_set(e, -EBUSY, "store %s: in use by another process: is another master running?", s->path);
+                return error_set(e, -EBUSY, "store %s: in use by another process: is another master running?",
+                        s->path);
         case SQLITE_NOTADB:
         case SQLITE_CORRUPT:
-                return error_set(e, -EUCLEAN, "store %s: damaged (%s): restore it from a backup, or move it away to start empty", s->path, text);
+                return error_set(e, -EUCLEAN,
+                        "store %s: damaged (%s): restore it from a backup, or move it away to start empty",
+                        s->path, text);
         case SQLITE_FULL:
                 return error_set(e, -ENOSPC, "store %s: cannot %s: no space left", s->path, what);
         case SQLITE_CANTOPEN:
@@ -71,7 +74,9 @@ static int check_integrity(struct sqlite_state *s, struct error *e)
                 const char *text = (const char *)sqlite3_column_text(stmt, 0);
 
                 if (!str_equal(text, "ok"))
-                        r = error_set(e, -EUCLEAN, "store %s: damaged (%s): restore it from a backup, or move it away to start empty",
+                        r = error_set(e, -EUCLEAN,
+                                "store %s: damaged (%s): restore it from a backup, or move it away to start "
+                                "empty",
                                 s->path, text ? text : "?");
         }
         sqlite3_finalize(stmt);
@@ -93,15 +98,16 @@ static int check_schema(struct sqlite_state *s, struct error *e)
         if (id == 0 && tables == 0) {
                 _cleanup_free_ char *sql = xasprintf(
                         "BEGIN; CREATE TABLE kv (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
-                        "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT", APPLICATION_ID, SCHEMA_VERSION);
+                        "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
+                        APPLICATION_ID, SCHEMA_VERSION);
 
                 return run(s, sql, "create the table", e);
         }
         if (id != APPLICATION_ID)
                 return error_set(e, -EINVAL, "store %s: a database of another program", s->path);
         if (version != SCHEMA_VERSION)
-                return error_set(e, -EPROTONOSUPPORT, "store %s: schema version %jd, this program knows %d", s->path,
-                        (intmax_t)version, SCHEMA_VERSION);
+                return error_set(e, -EPROTONOSUPPORT, "store %s: schema version %jd, this program knows %d",
+                        s->path, (intmax_t)version, SCHEMA_VERSION);
         return 0;
 }
 
@@ -128,12 +134,16 @@ static int sqlite_setup(struct sqlite_state *s, struct error *e)
 {
         int r;
 
-        if (sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
+        if (sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+                    NULL) != SQLITE_OK)
                 return sqlite_fail(s, "open the file", e);
         /* Keys and values are small; the page cache need not be large. */
-        r = run(s, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA trusted_schema=OFF; PRAGMA cache_size=-512", "lock the file", e);
+        r = run(s, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA trusted_schema=OFF; PRAGMA cache_size=-512",
+                "lock the file", e);
         if (r >= 0)
-                r = run(s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA journal_size_limit=4194304", "start the log", e);
+                r = run(s,
+                        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA journal_size_limit=4194304",
+                        "start the log", e);
         if (r >= 0) /* the lock is taken at the first write */
                 r = run(s, "BEGIN EXCLUSIVE; COMMIT", "lock the file", e);
         if (r >= 0)
@@ -177,15 +187,18 @@ static char *prefix_end(const char *prefix)
         return end;
 }
 
-static int sqlite_scan(void *state, const char *prefix, store_scan_handler each, void *userdata, struct error *e)
+static int sqlite_scan(
+        void *state, const char *prefix, store_scan_handler each, void *userdata, struct error *e)
 {
         struct sqlite_state *s = state;
         _cleanup_free_ char *end = prefix_end(prefix);
         sqlite3_stmt *stmt = NULL;
         int step, r = 0;
 
-        if (sqlite3_prepare_v2(s->db, *prefix ? "SELECT key, value FROM kv WHERE key >= ?1 AND key < ?2 ORDER BY key"
-                                              : "SELECT key, value FROM kv ORDER BY key", -1, &stmt, NULL) != SQLITE_OK)
+        if (sqlite3_prepare_v2(s->db,
+                    *prefix ? "SELECT key, value FROM kv WHERE key >= ?1 AND key < ?2 ORDER BY key"
+                            : "SELECT key, value FROM kv ORDER BY key",
+                    -1, &stmt, NULL) != SQLITE_OK)
                 return sqlite_fail(s, "read", e);
         if (*prefix) {
                 sqlite3_bind_text(stmt, 1, prefix, -1, SQLITE_STATIC);
@@ -194,7 +207,8 @@ static int sqlite_scan(void *state, const char *prefix, store_scan_handler each,
         while ((step = sqlite3_step(stmt)) == SQLITE_ROW && r >= 0) {
                 const void *value = sqlite3_column_blob(stmt, 1);
 
-                r = each((const char *)sqlite3_column_text(stmt, 0), value ? value : "", (size_t)sqlite3_column_bytes(stmt, 1), userdata);
+                r = each((const char *)sqlite3_column_text(stmt, 0), value ? value : "",
+                        (size_t)sqlite3_column_bytes(stmt, 1), userdata);
         }
         if (r >= 0 && step != SQLITE_DONE)
                 r = sqlite_fail(s, "read", e);
@@ -204,7 +218,9 @@ static int sqlite_scan(void *state, const char *prefix, store_scan_handler each,
 
 static int apply_change(struct sqlite_state *s, const struct store_change *c, struct error *e)
 {
-        sqlite3_stmt *stmt = c->op == STORE_PUT ? s->put : c->op == STORE_DELETE ? s->delete_one : s->delete_range;
+        sqlite3_stmt *stmt = c->op == STORE_PUT      ? s->put
+                             : c->op == STORE_DELETE ? s->delete_one
+                                                     : s->delete_range;
         _cleanup_free_ char *end = c->op == STORE_DELETE_PREFIX ? prefix_end(c->key) : NULL;
         int r = 0;
 

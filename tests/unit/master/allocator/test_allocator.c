@@ -43,7 +43,8 @@ static struct mono_time at(uint64_t seconds)
         return (struct mono_time){seconds * NSEC_PER_SEC};
 }
 
-static void recover(struct allocator *a, const struct allocator_offer *o, const struct resources *r, struct mono_time now, uint64_t refuse_ns)
+static void recover(struct allocator *a, const struct allocator_offer *o, const struct resources *r,
+        struct mono_time now, uint64_t refuse_ns)
 {
         struct allocator_usage use = {o->framework, o->role, r};
 
@@ -213,7 +214,8 @@ static void random_agent(struct random_run *r)
         char id[16], total[64];
 
         (void)snprintf(id, sizeof(id), "s%u", i);
-        (void)snprintf(total, sizeof(total), "cpus:%u;mem:%u;ports:[31000-31999]", 1 + dice(r, 16), 64 * (1 + dice(r, 64)));
+        (void)snprintf(total, sizeof(total), "cpus:%u;mem:%u;ports:[31000-31999]", 1 + dice(r, 16),
+                64 * (1 + dice(r, 64)));
         if (!r->present[i]) {
                 add_agent(r->a, id, total);
                 r->present[i] = true;
@@ -233,7 +235,9 @@ static void random_offers(struct random_run *r)
 {
         struct allocator_offer o = {};
 
-        for (unsigned n = 1 + dice(r, 8); n > 0 && r->held_count < HELD_MAX && allocator_next_offer(r->a, (struct mono_time){r->now}, &o); n--) {
+        for (unsigned n = 1 + dice(r, 8); n > 0 && r->held_count < HELD_MAX &&
+                                          allocator_next_offer(r->a, (struct mono_time){r->now}, &o);
+                n--) {
                 assert_false(resources_empty(&o.resources));
                 r->held[r->held_count++] = o;
                 o = (struct allocator_offer){};
@@ -276,10 +280,13 @@ static void test_random_events_balance(void **state)
                         random_agent(&r);
                         break;
                 case 1:
-                        assert_int_equal((dice(&r, 3) ? allocator_revive : allocator_suppress)(r.a, f, NULL), 0);
+                        assert_int_equal(
+                                (dice(&r, 3) ? allocator_revive : allocator_suppress)(r.a, f, NULL), 0);
                         break;
                 case 2:
-                        assert_int_equal(allocator_set_role_weight(r.a, dice(&r, 2) ? "a" : "b", 500 + dice(&r, 3000)), 0);
+                        assert_int_equal(
+                                allocator_set_role_weight(r.a, dice(&r, 2) ? "a" : "b", 500 + dice(&r, 3000)),
+                                0);
                         break;
                 case 3:
                 case 4:

@@ -32,7 +32,8 @@ static void agent(struct queue *q, const char *id, const char *total)
         queue_set_agent(q, id, id, &r);
 }
 
-static size_t offer(struct queue *q, const char *id, const char *available, struct queue_launch *ret, size_t max)
+static size_t offer(
+        struct queue *q, const char *id, const char *available, struct queue_launch *ret, size_t max)
 {
         _cleanup_resources_ struct resources r = {};
 

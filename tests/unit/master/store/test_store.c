@@ -1,5 +1,6 @@
 /* The store: what was acknowledged is there after a kill at any moment; strange files are refused with a sentence. */
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -8,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -105,9 +105,12 @@ static void refused(struct loop *l, const char *url, int code, const char *part)
 static void test_strange_files_are_refused(void **state)
 {
         CLEANUP(cleanup_loop_free) struct loop *l = NULL;
-        _cleanup_free_ char *url = url_of("used.db"), *junk = url_of("junk.db"), *missing = url_of("no/such/dir.db");
-        static const char text[] = "this is not a database, and it is long enough to have a header of its own, which says nothing; "
-                                   "the rest of it is only here because a page has at least five hundred and twelve bytes";
+        _cleanup_free_ char *url = url_of("used.db"), *junk = url_of("junk.db"),
+                            *missing = url_of("no/such/dir.db");
+        static const char text[] =
+                "this is not a database, and it is long enough to have a header of its own, which says "
+                "nothing; "
+                "the rest of it is only here because a page has at least five hundred and twelve bytes";
         char page[1024] = {};
         struct store *s;
         int fd;

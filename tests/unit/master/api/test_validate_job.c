@@ -1,0 +1,202 @@
+/* Each bad value of a job is refused by the name of its field; what is good is completed with the defaults. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "master/api/api.h"
+
+static Mete__Api__JobSpec *decode(const char *json)
+{
+        _cleanup_error_ struct error e = {};
+        ProtobufCMessage *m = NULL;
+
+        if (message_decode(CODEC_JSON, &mete__api__job_spec__descriptor, json, strlen(json), &m, &e) < 0)
+                fail_msg("%s: %s", json, error_message(&e));
+        return (Mete__Api__JobSpec *)m;
+}
+
+struct bad {
+        const char *field; /* without "submit.job." */
+        const char *json;  /* the rest of the spec */
+        bool no_command;
+};
+
+static const struct bad bads[] = {
+        {"command", "\"name\": \"x\"", true},
+        {"command", "\"command\": []", true},
+        {"command", "\"command\": [\"\"]", true},
+        {"name", "\"name\": \"\""},
+        {"name", "\"name\": \"a/b\""},
+        {"name", "\"name\": \"..\""},
+        {"name", "\"name\": \".\""},
+        {"name", "\"name\": \"-x\""},
+        {"name", "\"name\": \"a\\nb\""},
+        {"name", "\"name\": \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\""},
+        {"count", "\"count\": 0"},
+        {"count", "\"count\": 10001"},
+        {"cpus", "\"cpus\": 0"},
+        {"cpus", "\"cpus\": -1"},
+        {"cpus", "\"cpus\": 0.0001"},
+        {"cpus", "\"cpus\": 1e300"},
+        {"cpus", "\"cpus\": \"Infinity\""},
+        {"cpus_limit", "\"cpus\": 2, \"cpus_limit\": 1"},
+        {"cpus_limit", "\"cpus\": 2, \"cpus_limit\": -1"},
+        {"memory_bytes", "\"memory_bytes\": 0"},
+        {"memory_bytes", "\"memory_bytes\": 4194303"},
+        {"memory_bytes", "\"memory_bytes\": \"18446744073709551615\""},
+        {"memory_limit_bytes", "\"memory_bytes\": 8388608, \"memory_limit_bytes\": 8388607"},
+        {"environment[0].name", "\"environment\": [{\"name\": \"\", \"value\": \"\"}]"},
+        {"environment[1].name", "\"environment\": [{\"name\": \"A\", \"value\": \"\"}, {\"name\": \"A=B\", "
+                                "\"value\": \"\"}]"},
+        {"queue", "\"queue\": \"other\""},
+        {"isolation.rootfs", "\"isolation\": {\"rootfs\": \"relative\"}"},
+        {"isolation.rootfs", "\"isolation\": {\"rootfs\": \"/a/../b\"}"},
+        {"isolation.rootfs", "\"isolation\": {\"rootfs\": \"/a/..\"}"},
+        {"isolation.working_directory", "\"isolation\": {\"working_directory\": \"x\"}"},
+        {"isolation.pids_limit", "\"isolation\": {\"pids_limit\": 1}"},
+        {"isolation.pids_limit", "\"isolation\": {\"pids_limit\": 4194305}"},
+        {"isolation.hostname", "\"isolation\": {\"hostname\": \"a_b\"}"},
+        {"isolation.hostname", "\"isolation\": {\"hostname\": \"-a\"}"},
+        {"isolation.hostname", "\"isolation\": {\"hostname\": \"a..b\"}"},
+        {"isolation.hostname", "\"isolation\": {\"hostname\": \"\"}"},
+        {"isolation.user", "\"isolation\": {\"user\": \"\"}"},
+        {"isolation.user", "\"isolation\": {\"user\": \"a b\"}"},
+        {"isolation.user", "\"isolation\": {\"user\": \"a:b:c\"}"},
+        {"isolation.user", "\"isolation\": {\"user\": \"a:\"}"},
+        {"isolation.capabilities_add[1]",
+                "\"isolation\": {\"capabilities_add\": [\"CAP_CHOWN\", \"NET RAW\"]}"},
+        {"isolation.capabilities_drop[0]", "\"isolation\": {\"capabilities_drop\": [\"\"]}"},
+        {"isolation.seccomp_profile", "\"isolation\": {\"seccomp_profile\": \"bm8=\"}"},
+        {"isolation.seccomp_profile", "\"isolation\": {\"seccomp_profile\": \"W10=\"}"},
+        {"isolation.seccomp_unconfined",
+                "\"isolation\": {\"seccomp_profile\": \"e30=\", \"seccomp_unconfined\": true}"},
+        {"isolation.rlimits[0].type", "\"isolation\": {\"rlimits\": [{\"type\": \"RLIMIT_NOFILE\"}]}"},
+        {"isolation.rlimits[0]",
+                "\"isolation\": {\"rlimits\": [{\"type\": \"nofile\", \"soft\": 2, \"hard\": 1}]}"},
+        {"isolation.rlimits[1]",
+                "\"isolation\": {\"rlimits\": [{\"type\": \"core\"}, {\"type\": \"core\"}]}"},
+};
+
+static void test_bad_values_name_their_field(void **state)
+{
+        for (size_t i = 0; i < ELEMENTSOF(bads); i++) {
+                _cleanup_free_ char *json = xasprintf(
+                        "{%s%s}", bads[i].no_command ? "" : "\"command\": [\"/bin/true\"], ", bads[i].json);
+                _cleanup_free_ char *field = xasprintf("submit.job.%s", bads[i].field);
+                _cleanup_api_error_ struct api_error x = {};
+                Mete__Api__JobSpec *spec = decode(json);
+
+                if (job_spec_validate(spec, &x) >= 0)
+                        fail_msg("accepted: %s", json);
+                if (!str_equal(x.field, field))
+                        fail_msg("%s: blames %s, not %s", json, x.field, field);
+                assert_int_equal(x.status, 400);
+                assert_non_null(strstr(x.message, bads[i].field));
+                message_free(spec);
+        }
+}
+
+static void test_long_input_is_bounded(void **state)
+{
+        _cleanup_api_error_ struct api_error x = {};
+        _cleanup_free_ char *word = xcalloc(1, (128 << 10) + 1), *json = NULL;
+        Mete__Api__JobSpec *spec;
+
+        memset(word, 'a', 128 << 10);
+        json = xasprintf("{\"command\": [\"/bin/true\", \"%s\"]}", word);
+        spec = decode(json);
+        assert_int_equal(job_spec_validate(spec, &x), -EINVAL);
+        assert_string_equal(x.field, "submit.job.command");
+        assert_true(strlen(x.message) < 300);
+        message_free(spec);
+}
+
+static void test_defaults_are_filled_in(void **state)
+{
+        _cleanup_api_error_ struct api_error x = {};
+        Mete__Api__JobSpec *spec =
+                decode("{\"command\": [\"/usr/bin/my tool\"], \"cpus\": 0.2504, \"memory_bytes\": 67108864}");
+
+        assert_int_equal(job_spec_validate(spec, &x), 0);
+        assert_string_equal(spec->name, "my_tool");
+        assert_string_equal(spec->queue, "default");
+        assert_non_null(spec->isolation);
+        assert_true(spec->cpus == 0.25 && spec->cpus_limit == 0.25);
+        assert_int_equal(spec->memory_limit_bytes, 67108864);
+        assert_int_equal(spec->count, 1);
+        message_free(spec);
+}
+
+static void test_over_capacity_names_the_largest_agent(void **state)
+{
+        CLEANUP(cleanup_queue_free) struct queue *q = queue_new(&queue_policy_fifo);
+        _cleanup_api_error_ struct api_error x = {};
+        _cleanup_resources_ struct resources total = {};
+        Mete__Api__JobSpec *spec = decode("{\"command\": [\"a\"], \"cpus\": 4, \"memory_bytes\": 67108864}");
+
+        assert_int_equal(job_spec_validate(spec, &x), 0);
+        assert_int_equal(job_spec_check_capacity(spec, q, &x), 0); /* nobody is registered yet */
+        assert_int_equal(resources_parse("cpus:2;mem:1024", &total, NULL), 0);
+        queue_set_agent(q, "s1", "host1", &total);
+        assert_int_equal(job_spec_check_capacity(spec, q, &x), -EINVAL);
+        assert_string_equal(x.field, "submit.job.cpus");
+        assert_non_null(strstr(x.message, "over-capacity"));
+        assert_non_null(strstr(x.message, "host1"));
+        spec->cpus = 1;
+        assert_int_equal(job_spec_check_capacity(spec, q, &x), -EINVAL);
+        assert_string_equal(x.field, "submit.job.cpus_limit");
+        spec->cpus_limit = 2;
+        assert_int_equal(job_spec_check_capacity(spec, q, &x), 0);
+        spec->memory_bytes = spec->memory_limit_bytes = UINT64_C(2) << 30;
+        assert_int_equal(job_spec_check_capacity(spec, q, &x), -EINVAL);
+        assert_string_equal(x.field, "submit.job.memory_bytes");
+        message_free(spec);
+}
+
+static void test_users(void **state)
+{
+        _cleanup_api_error_ struct api_error x = {};
+        struct peer root = {.known = true, .uid = 0, .name = "root"},
+                    other = {.known = true, .uid = 54321, .name = "54321"};
+        Mete__Api__JobSpec *spec = decode("{\"command\": [\"a\"]}"), *asks;
+
+        assert_int_equal(job_spec_validate(spec, &x), 0);
+        assert_int_equal(peer_take_user(&root, spec, &x), 0);
+        assert_string_equal(spec->isolation->user, "nobody");
+        message_free(spec);
+        asks = decode("{\"command\": [\"a\"], \"isolation\": {\"user\": \"root\"}}");
+        assert_int_equal(peer_take_user(&root, asks, &x), 0);
+        assert_string_equal(asks->isolation->user, "root");
+        assert_int_equal(peer_take_user(&other, asks, &x), -EINVAL);
+        assert_int_equal(x.status, 403);
+        assert_string_equal(x.field, "submit.job.isolation.user");
+        set_string(&asks->isolation->user, "54321");
+        assert_int_equal(peer_take_user(&other, asks, &x), 0);
+        assert_string_equal(
+                asks->isolation->user, "54321:65534"); /* numbers: a root file system has no say */
+        message_free(asks);
+        asks = decode("{\"command\": [\"a\"], \"isolation\": {\"capabilities_add\": [\"SYS_ADMIN\"]}}");
+        assert_int_equal(peer_take_user(&other, asks, &x), -EINVAL);
+        assert_string_equal(x.field, "submit.job.isolation.capabilities_add[0]");
+        assert_int_equal(peer_take_user(&root, asks, &x), 0);
+        message_free(asks);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_bad_values_name_their_field),
+                cmocka_unit_test(test_long_input_is_bounded),
+                cmocka_unit_test(test_defaults_are_filled_in),
+                cmocka_unit_test(test_over_capacity_names_the_largest_agent),
+                cmocka_unit_test(test_users),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

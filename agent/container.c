@@ -95,10 +95,26 @@ static void stop_watching_status(struct agent_container *c)
         c->status_fd = close_fd(c->status_fd);
 }
 
+/* What the container has on the host, once nothing of it runs. */
+static void clean_host(struct agent_container *c)
+{
+        struct agent *a = c->agent;
+
+        if (c->isolated)
+                isolators_cleanup(&a->host, &c->view);
+        c->isolated = false;
+        if (c->view.cgroup) /* its last process is not quite gone */
+                leftovers_add(&a->leftovers, cgroup_name(c->view.cgroup));
+        c->view.cgroup = cgroup_free(c->view.cgroup);
+        c->cleanup_due = false;
+}
+
 struct agent_container *container_free(struct agent_container *c)
 {
         if (!c)
                 return NULL;
+        if (c->cleanup_due)
+                clean_host(c);
         HASH_DELETE(hh, c->agent->containers, c);
         HASH_DELETE(hh_task, c->agent->containers_by_task, c);
         stop_watching_status(c);
@@ -310,6 +326,10 @@ static void on_timer(struct loop_timer *t, void *userdata)
 {
         struct agent_container *c = userdata;
 
+        if (c->cleanup_due) {
+                clean_host(c);
+                return;
+        }
         if (c->state == CONTAINER_STATE_KILLING) {
                 log_debug("task %s: the grace is over", container_task_id(c));
                 kill_cgroup(c);
@@ -421,22 +441,6 @@ static void forget_runtime(struct agent_container *c)
         }
 }
 
-static void clean_host(struct agent_container *c)
-{
-        struct agent *a = c->agent;
-
-        stop_watching_status(c);
-        c->shim = loop_child_free(c->shim);
-        forget_runtime(c);
-        if (c->isolated)
-                isolators_cleanup(&a->host, &c->view);
-        c->isolated = false;
-        if (c->view.cgroup) /* its last process is not quite gone */
-                leftovers_add(&a->leftovers, cgroup_name(c->view.cgroup));
-        c->view.cgroup = cgroup_free(c->view.cgroup);
-        c->view.sandbox_fd = close_fd(c->view.sandbox_fd);
-}
-
 void container_end(struct agent_container *c, const struct task_outcome *outcome)
 {
         struct agent *a = c->agent;
@@ -446,11 +450,17 @@ void container_end(struct agent_container *c, const struct task_outcome *outcome
                 outcome->message ? ": " : "", outcome->message ? outcome->message : "");
         /* First to disk: an agent that dies while it removes the cgroup could not tell again what the task used. */
         push_update(c, status_message_terminal(c, outcome));
-        clean_host(c);
+        stop_watching_status(c);
+        c->shim = loop_child_free(c->shim);
+        forget_runtime(c);
+        c->view.sandbox_fd = close_fd(c->view.sandbox_fd);
         if (c->info->sandbox)
                 gc_add(&a->gc, gc_relative_path(c->info->sandbox, a->options->work_dir));
         container_flush_updates(c);
         agent_api_container_ended(a, container_id(c));
+        /* After the loop has sent what waits: the end is news, the removal of cgroups (about a millisecond) is not. */
+        c->cleanup_due = true;
+        loop_timer_arm(c->timer, 0, 0);
         agent_container_gone(a);
 }
 

@@ -50,7 +50,8 @@ struct agent_container {
         bool adopted; /* started by an earlier agent: no status pipe */
         bool started_reported;
         bool kill_asked;
-        int kill_signal; /* to deliver once there is a process */
+        bool cleanup_due; /* ENDED: the timer removes what is on the host */
+        int kill_signal;  /* to deliver once there is a process */
 
         struct launch_clock clock;
         struct usage_track usage;

@@ -278,5 +278,6 @@ void launch_task(struct agent *a, const Mete__Agent__Command__Launch *l)
                 return;
         }
         log_info("task %s: starting in container %s", container_task_id(c), container_id(c));
-        container_report(c, METE__V1__TASK_STATE__TASK_STARTING, NULL);
+        if (!l->skip_starting)
+                container_report(c, METE__V1__TASK_STATE__TASK_STARTING, NULL);
 }

@@ -330,6 +330,9 @@ static int fill_isolation(const Mete__Api__Isolation *i, struct container_spec *
         if (i->rootfs) {
                 r = check_absolute(i->rootfs, "isolation.rootfs", e);
                 s->rootfs = xstrdup(i->rootfs);
+                s->rootfs_as_user = i->has_path_uid;
+                s->path_uid = i->path_uid;
+                s->path_gid = i->has_path_gid ? i->path_gid : 65534;
         }
         if (r == 0 && i->working_directory) {
                 r = check_absolute(i->working_directory, "isolation.working_directory", e);
@@ -382,13 +385,13 @@ static void fill_user(const Mete__Agent__Command__Launch *launch, struct contain
 
 static int resolve_home(const struct container_spec *s, struct user_ids *ret, struct error *e)
 {
-        _cleanup_fd_ int root = open(s->rootfs ? s->rootfs : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        int r = user_resolve(s, ret, e);
 
-        if (root < 0)
-                return error_set_errno(
-                        e, -errno, "isolation.rootfs: cannot open the directory \"%s\"", s->rootfs);
-        int r = users_resolve(root, s->user ? s->user : "nobody", ret, e);
-        return r < 0 ? error_prefix(e, "isolation.user") : 0;
+        if (r == 0)
+                return 0;
+        /* Its sentences begin with the field: "rootfs ...", "user ...". */
+        _cleanup_free_ char *text = xstrdup(error_message(e));
+        return error_set(e, r, "isolation.%s", text);
 }
 
 static int fill(const Mete__Agent__Command__Launch *launch, const struct task_place *place,

@@ -51,8 +51,11 @@ struct container_spec {
         char **environment;      /* NULL-terminated NAME=value, complete */
         char *working_directory; /* in the container; NULL = the sandbox */
         char *hostname;
-        char *rootfs; /* NULL = host root, read-only */
-        char *user;   /* spec for users_resolve; NULL = nobody */
+        char *rootfs;        /* NULL = host root, read-only */
+        bool rootfs_as_user; /* its submitter is not root: opened with the rights of these */
+        uid_t path_uid;
+        gid_t path_gid;
+        char *user; /* spec for users_resolve; NULL = nobody */
         uint64_t milli_cpus, milli_cpus_limit;
         uint64_t memory_bytes, memory_limit_bytes;
         uint64_t pids_limit;
@@ -115,6 +118,11 @@ struct isolator_state {
 /* Runs every probe. The caller frees with isolators_states_free. */
 struct isolator_state *isolators_probe(struct isolator_host *h, size_t *ret_count);
 void isolators_states_free(struct isolator_state *s, size_t count);
+
+/* The directory that is to be the root: "/", or rootfs as whoever named it may open it. O_DIRECTORY. */
+int rootfs_open(const struct container_spec *s, int *ret_fd, struct error *e) WARN_UNUSED;
+/* Who the task is, by the files of its root file system; nobody when it does not say. */
+int user_resolve(const struct container_spec *s, struct user_ids *ret, struct error *e) WARN_UNUSED;
 
 /*
  * All prepares into p, and the records that belong to no isolator: settings, command, environment. Fails closed: a task that needs an isolator whose probe failed is refused with that

@@ -36,7 +36,7 @@ enum plan_step {
         PLAN_STEP_LOOPBACK_UP,
         PLAN_STEP_HOSTNAME,     /* string */
         PLAN_STEP_ROOT_HOST,    /* the host's root, recursively cloned, read-only, nosuid, nodev */
-        PLAN_STEP_ROOT_OVERLAY, /* strings: lower, upper, work */
+        PLAN_STEP_ROOT_OVERLAY, /* strings: lower, upper, work; uid and gid that open lower */
         PLAN_STEP_MOUNT,        /* strings: fstype, source, target, options; flags = MOUNT_ATTR_* */
         PLAN_STEP_BIND, /* strings: source, target; flags = plan_bind_flags; source opened on the host before
                            the root is left */

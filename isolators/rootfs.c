@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "isolators/isolators.h"
+#include "lib/linux/fs_identity.h"
 #include "lib/linux/syscall.h"
 
 #define ATTR_SYSTEM (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
@@ -39,19 +40,48 @@ static int rootfs_probe(struct isolator_host *h, struct error *e)
         return 0;
 }
 
+int rootfs_open(const struct container_spec *s, int *ret_fd, struct error *e)
+{
+        struct fs_identity saved;
+
+        if (!s->rootfs || !s->rootfs_as_user) {
+                int fd = open(s->rootfs ? s->rootfs : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                if (fd < 0)
+                        return error_set_errno(
+                                e, -errno, "rootfs %.256s cannot be opened", s->rootfs ? s->rootfs : "/");
+                *ret_fd = fd;
+                return 0;
+        }
+        int r = fs_identity_assume(s->path_uid, s->path_gid, &saved);
+        if (r < 0)
+                return error_set_errno(e, r, "cannot take the rights of uid %u", (unsigned)s->path_uid);
+        int fd = open(s->rootfs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        r = fd < 0 ? -errno : 0;
+        fs_identity_restore(&saved);
+        if (r < 0)
+                return error_set_errno(
+                        e, r, "rootfs %.256s cannot be opened by uid %u", s->rootfs, (unsigned)s->path_uid);
+        *ret_fd = fd;
+        return 0;
+}
+
 /* An image that holds the agent's own directories, or lies in them, would show what is hidden. "/" is such a one. */
 static int check_image(const struct isolator_host *h, const struct container_spec *s, struct error *e)
 {
         const char *const own[] = {h->state_dir, h->runtime_dir};
-        char resolved[PATH_MAX];
-        struct stat st;
+        char link[64], resolved[PATH_MAX];
+        _cleanup_fd_ int fd = -1;
 
         if (s->rootfs[0] != '/')
                 return error_set(e, -EINVAL, "rootfs \"%.256s\" is not an absolute path", s->rootfs);
-        if (!realpath(s->rootfs, resolved) || stat(resolved, &st) < 0)
-                return error_set_errno(e, -errno, "rootfs %.256s cannot be opened", s->rootfs);
-        if (!S_ISDIR(st.st_mode))
-                return error_set(e, -ENOTDIR, "rootfs %.256s is not a directory", s->rootfs);
+        int r = rootfs_open(s, &fd, e);
+        if (r < 0)
+                return r;
+        (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+        ssize_t n = readlink(link, resolved, sizeof(resolved) - 1);
+        if (n < 0)
+                return error_set_errno(e, -errno, "rootfs %.256s cannot be resolved", s->rootfs);
+        resolved[n] = '\0';
         for (size_t i = 0; i < ELEMENTSOF(own); i++) {
                 char dir[PATH_MAX];
                 if (!own[i] || !realpath(own[i], dir))
@@ -148,8 +178,13 @@ static int rootfs_prepare(struct isolator_host *h, struct container *c, struct p
                 _cleanup_free_ char *dir = rootfs_container_dir(h, c);
                 _cleanup_free_ char *upper = xasprintf("%s/upper", dir);
                 _cleanup_free_ char *work = xasprintf("%s/work", dir);
-                plan_add_strings(
-                        p, PLAN_PHASE_ROOT, PLAN_STEP_ROOT_OVERLAY, 0, c->spec->rootfs, upper, work, NULL);
+                char uid[16] = "0", gid[16] = "0";
+                if (c->spec->rootfs_as_user) {
+                        (void)snprintf(uid, sizeof(uid), "%u", (unsigned)c->spec->path_uid);
+                        (void)snprintf(gid, sizeof(gid), "%u", (unsigned)c->spec->path_gid);
+                }
+                plan_add_strings(p, PLAN_PHASE_ROOT, PLAN_STEP_ROOT_OVERLAY, 0, c->spec->rootfs, upper, work,
+                        uid, gid, NULL);
         } else {
                 plan_add(p, PLAN_PHASE_ROOT, PLAN_STEP_ROOT_HOST, 0);
         }

@@ -15,13 +15,19 @@ static bool asks_for_root(const char *spec)
         return (n == 4 && strncmp(spec, "root", n) == 0) || (n > 0 && strspn(spec, "0") == n);
 }
 
-static int resolve(int root_fd, const char *spec, struct user_ids *ret, struct error *e)
+int user_resolve(const struct container_spec *s, struct user_ids *ret, struct error *e)
 {
-        if (spec)
-                return users_resolve(root_fd, spec, ret, e);
-        int r = users_resolve(root_fd, USER_DEFAULT, ret, e);
+        const char *who = s->user ? s->user : USER_DEFAULT;
+        _cleanup_fd_ int root_fd = -1;
+
+        int r = rootfs_open(s, &root_fd, e);
+        if (r < 0)
+                return r;
+        r = users_resolve(root_fd, who, ret, e);
         /* A small image may know nobody at all. */
-        return r == -ENOENT ? users_resolve(root_fd, USER_DEFAULT_NUMBER, ret, e) : r;
+        if (r == -ENOENT && !s->user)
+                r = users_resolve(root_fd, USER_DEFAULT_NUMBER, ret, e);
+        return r < 0 ? error_prefix(e, "user \"%.64s\"", who) : 0;
 }
 
 static int user_prepare(struct isolator_host *h, struct container *c, struct plan *p, struct error *e)
@@ -31,12 +37,9 @@ static int user_prepare(struct isolator_host *h, struct container *c, struct pla
         if (spec && !*spec)
                 return error_set(e, -EINVAL,
                         "user is empty: a name or number, or either with \":group\", is accepted");
-        _cleanup_fd_ int root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (root_fd < 0)
-                return error_set_errno(e, -errno, "rootfs %.256s cannot be opened", root);
-        int r = resolve(root_fd, spec, &c->user, e);
+        int r = user_resolve(c->spec, &c->user, e);
         if (r < 0)
-                return error_prefix(e, "user \"%.64s\"", spec ? spec : USER_DEFAULT);
+                return r;
         if (c->user.uid == 0 && !(spec && asks_for_root(spec)))
                 return error_set(e, -EPERM,
                         "user \"%.64s\" is root in %s: ask for root by name or number to run as root",

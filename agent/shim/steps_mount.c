@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "agent/shim/steps.h"
+#include "lib/linux/fs_identity.h"
 #include "lib/linux/mount.h"
 #include "lib/linux/network.h"
 #include "lib/linux/syscall.h"
@@ -59,12 +60,36 @@ static int open_directory(const char *path, const char *what, int *ret, struct e
         return 0;
 }
 
+/* Whoever named the path opens it here, not only when it was checked: a link on the way may lead elsewhere by now. */
+static int open_lower(const struct plan_view *v, int *ret, struct error *e)
+{
+        struct fs_identity saved;
+        uint32_t uid, gid;
+
+        if (parse_u32(plan_string(v, 3), UINT32_MAX - 1, &uid) < 0 ||
+                parse_u32(plan_string(v, 4), UINT32_MAX - 1, &gid) < 0)
+                return error_set(e, -EBADMSG, "the plan does not say who opens the root file system");
+        if (uid == 0)
+                return open_directory(plan_string(v, 0), "root file system", ret, e);
+        int r = fs_identity_assume(uid, gid, &saved);
+        if (r < 0)
+                return error_set_errno(e, r, "cannot take the rights of uid %u", uid);
+        int fd = open(plan_string(v, 0), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        r = fd < 0 ? -errno : 0;
+        fs_identity_restore(&saved);
+        if (r < 0)
+                return error_set_errno(
+                        e, r, "cannot open the root file system %s as uid %u", plan_string(v, 0), uid);
+        *ret = fd;
+        return 0;
+}
+
 static int step_root_overlay(struct steps *s, const struct plan_view *v)
 {
         _cleanup_fd_ int lower = -1, upper = -1, work = -1, fd = -1;
         char options[160];
 
-        int r = open_directory(plan_string(v, 0), "root file system", &lower, &s->error);
+        int r = open_lower(v, &lower, &s->error);
         if (r >= 0)
                 r = open_directory(plan_string(v, 1), "overlay directory", &upper, &s->error);
         if (r >= 0)

@@ -49,7 +49,7 @@ bool peer_owns(const struct peer *p, const struct job *j)
  * For others than root: their numbers, not their name. A root file system may say what it likes about a name; with a group given, no
  * group file is asked either.
  */
-static char *own_ids(const struct peer *p)
+static gid_t own_gid(const struct peer *p)
 {
         _cleanup_fd_ int root = open("/", O_DIRECTORY | O_PATH | O_CLOEXEC);
         _cleanup_free_ char *text = xasprintf("%u", (unsigned)p->uid);
@@ -58,7 +58,7 @@ static char *own_ids(const struct peer *p)
 
         if (root >= 0 && users_resolve(root, text, &ids, NULL) >= 0)
                 gid = ids.gid;
-        return xasprintf("%u:%u", (unsigned)p->uid, (unsigned)gid);
+        return gid;
 }
 
 static int refuse_privileges(const struct peer *p, const Mete__Api__Isolation *isolation, struct api_error *x)
@@ -84,12 +84,12 @@ int peer_take_user(const struct peer *p, Mete__Api__JobSpec *spec, struct api_er
         Mete__Api__Isolation *isolation = spec->isolation;
         _cleanup_free_ char *number = xasprintf("%u", (unsigned)p->uid), *ids = NULL;
 
-        if (p->uid == 0) {
-                if (str_empty(isolation->user))
-                        set_string(&isolation->user, "nobody");
-                return 0;
-        }
-        ids = own_ids(p);
+        isolation->has_path_uid = isolation->has_path_gid = p->uid != 0;
+        if (p->uid == 0)
+                return 0; /* without a user the agent takes nobody, which not every image knows by name */
+        isolation->path_uid = p->uid;
+        isolation->path_gid = own_gid(p);
+        ids = xasprintf("%u:%u", (unsigned)p->uid, (unsigned)isolation->path_gid);
         if (!str_empty(isolation->user) && !str_equal(isolation->user, p->name) &&
                 !str_equal(isolation->user, number) && !str_equal(isolation->user, ids))
                 return api_error_set(x, 403, "submit.job.isolation.user",

@@ -144,3 +144,20 @@ test_ordinary_users_run_as_themselves() {
         as_nobody "$BIN/mete" kill "$job" 2>/dev/null && fail "an ordinary user killed root's job"
         expect_status 0 mete kill --grace 0 "$job"
 }
+# A path of the host that a user names is opened with that user's rights: a private directory of somebody else is none to run in.
+test_rootfs_of_others_is_refused() {
+        mkdir -p "$SCRATCH/private/image/bin" "$SCRATCH/public/image/bin"
+        cp /bin/busybox "$SCRATCH/private/image/bin/sh"
+        cp /bin/busybox "$SCRATCH/public/image/bin/sh"
+        chmod 700 "$SCRATCH/private"
+        expect_status 0 as_nobody "$BIN/mete" run --rootfs "$SCRATCH/public/image" -- /bin/sh -c 'echo ran'
+        expect_equal "$OUT" ran output
+        local status=0
+        as_nobody "$BIN/mete" run --rootfs "$SCRATCH/private/image" -- /bin/sh -c 'echo ran' >"$SCRATCH/out" 2>"$SCRATCH/err" || status=$?
+        [ $status -ne 0 ] || fail "nobody ran in a directory that only root may enter"
+        expect_match "$(cat "$SCRATCH/err")" "rootfs.*ermission denied" "the refusal"
+        expect_status 0 mete run --rootfs "$SCRATCH/private/image" -- /bin/sh -c 'echo ran' # root may say so
+        ln -sfn "$SCRATCH/private/image" "$SCRATCH/public/link"
+        as_nobody "$BIN/mete" run --rootfs "$SCRATCH/public/link" -- /bin/sh -c 'echo ran' >"$SCRATCH/out" 2>&1 && fail "a link led nobody into it"
+        return 0
+}

@@ -2,10 +2,15 @@
 
 test: ## install what the tests need, then run every ring (as root)
 	@deploy/install-deps
-	@$(MAKE) --no-print-directory test-all
-test-all: all $(UNIT) $B/tests/payload fuzz-replay-build
-	@tests/run lint unit fuzz integration vm
-test-unit: $(UNIT) ## unit tests alone
+	@$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc)) test-build
+	@tests/run
+test-build: all $(UNIT) $B/tests/payload fuzz-replay-build sanitizers-build
+sanitizers-build:
+	@$(MAKE) --no-print-directory SAN=address,undefined unit-build
+unit-build: all $(UNIT)
+test-sanitizers: sanitizers-build ## unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@tests/run sanitizers
+test-unit: unit-build ## unit tests alone
 	@tests/run unit
 test-integration: all $B/tests/payload ## the real binaries on this machine, as root
 	@tests/run integration
@@ -23,18 +28,25 @@ $B/tests/fuzz/%: $B/obj/tests/fuzz/%.o $B/obj/tests/fuzz/replay.o $(call archive
 	$(call say,LINK,$@)
 	$Q$(CC) $(LDFLAGS_ALL) -o $@ $< $B/obj/tests/fuzz/replay.o $(call group,$(LIB_ALL)) $(call pkg_libs,sqlite3) $(LIBS_AGENT)
 fuzz: ## libFuzzer targets in build/fuzz/
-	@$(MAKE) --no-print-directory CC=clang SAN=fuzzer-no-link,address,undefined $(FUZZ_SRC:tests/fuzz/%.c=build/fuzz/%)
-build/fuzz/%: $B/obj/tests/fuzz/%.o $(call archive,$(LIB_ALL))
-	@mkdir -p $(@D)
+	@$(MAKE) --no-print-directory CC="$(patsubst %gcc,%clang,$(CC))" SAN=fuzzer-no-link,address,undefined fuzz-build
+fuzz-build: $(FUZZ_SRC:tests/fuzz/%.c=build/fuzz/%)
+build/fuzz/fuzz_%: $B/obj/tests/fuzz/fuzz_%.o $(call archive,$(LIB_ALL)) $B/flags
 	$(call say,LINK,$@)
 	$Q$(CC) -fsanitize=fuzzer,address,undefined -o $@ $< $(call group,$(LIB_ALL)) $(call pkg_libs,sqlite3) $(LIBS_AGENT)
+
+coverage: ## run the unit tests with COV=1 and print the lines that they reach, folder by folder
+	@$(MAKE) --no-print-directory COV=1 unit-build
+	@find build/cov -name '*.gcda' -delete
+	@METE_BUILD=build/cov tests/run unit
+	@tests/coverage build/cov
 
 $(GEN)/tests/syscalls.inc: | $(GEN)/tests/
 	@printf '#include <asm/unistd_64.h>\n' | $(CC) -E -dM - | \
 	  sed -nE 's/^#define __NR_([a-z0-9_]+) ([0-9]+)$$/{"\1", \2},/p' | sort >$@
 $B/tests/payload: $(GEN)/tests/syscalls.inc
 
-.PHONY: test test-all test-unit test-integration test-vm bench fuzz fuzz-replay-build
+.PHONY: test test-build unit-build sanitizers-build test-unit test-sanitizers test-integration test-vm bench fuzz fuzz-build fuzz-replay-build \
+        coverage
 
 $B/tests/interleave: $B/obj/tools/bench/interleave.o $(call archive,base) $B/flags | $B/tests/
 	$(call say,LINK,$@)

@@ -15,7 +15,7 @@ teardown_file() {
         expect_nothing_left
         expect_objects "$BEFORE"
 }
-job_ended() { mete inspect --json "$1" | jq -e '.state == "JOB_FINISHED" or .state == "JOB_FAILED" or .state == "JOB_KILLED"'; }
+job_ended() { mete inspect --json "$1" | holds '.state == "JOB_FINISHED" or .state == "JOB_FAILED" or .state == "JOB_KILLED"'; }
 no_task_garbage() {
         [ -z "$(find /sys/fs/cgroup -type d -path "*$CGROUP_ROOT/containers/*" 2>/dev/null)" ] &&
                 [ -z "$(find "$SCRATCH/run/containers" "$SCRATCH/agent/meta/containers" -mindepth 1 -maxdepth 1 2>/dev/null)" ] &&
@@ -36,7 +36,7 @@ test_200_tasks_launched_killed_and_reaped() {
         job=$(mete run -d --count 200 --cpus 0.02 --mem 8M -- "$PAYLOAD" until ./never)
         local deadline=$((SECONDS + 120 * SLOW)) round=0
         # Kill while some are being launched, some run and some wait.
-        while ! mete inspect --json "$job" | jq -e '.tasks | map(select(.state == "TASK_RUNNING")) | length >= 20' >/dev/null; do
+        while ! mete inspect --json "$job" | holds '.tasks | map(select(.state == "TASK_RUNNING")) | length >= 20' >/dev/null; do
                 [ $SECONDS -lt $deadline ] || fail "no 20 running tasks: $(mete jobs --json)"
         done
         while [ $round -lt 20 ]; do

@@ -85,12 +85,12 @@ test_every_printing_verb_has_json() {
         mete run --mem 32M -- /bin/true
         for verb in "ps" "ps -a" "jobs" "jobs -a" "stats" "agents" "version" "doctor"; do
                 # shellcheck disable=SC2086
-                mete $verb --json | jq -e . >/dev/null || fail "mete $verb --json is no JSON"
+                mete $verb --json | holds 'true' >/dev/null || fail "mete $verb --json is no JSON"
         done
         local id
         id=$(mete jobs -a --json | jq -r '.[-1].job_id')
-        mete inspect --json "$id" | jq -e '.job_id' >/dev/null || fail "inspect"
-        mete stats --json "$id.0" | jq -e '.[0] | has("task_id") and has("state") and has("exit_code") and has("reason") and has("message") and has("cpu_usage_seconds") and has("cpu_throttled_seconds") and has("cpu_limit_cores") and has("runqueue_wait_seconds") and has("memory_usage_bytes") and has("memory_peak_bytes") and has("memory_limit_bytes") and has("source")' >/dev/null || fail "stats lacks a field: $(mete stats --json "$id.0")"
+        mete inspect --json "$id" | holds '.job_id != null' >/dev/null || fail "inspect"
+        mete stats --json "$id.0" | holds '.[0] | has("task_id") and has("state") and has("exit_code") and has("reason") and has("message") and has("cpu_usage_seconds") and has("cpu_throttled_seconds") and has("cpu_limit_cores") and has("runqueue_wait_seconds") and has("memory_usage_bytes") and has("memory_peak_bytes") and has("memory_limit_bytes") and has("source")' >/dev/null || fail "stats lacks a field: $(mete stats --json "$id.0")"
 }
 test_help_and_errors() {
         local verb
@@ -107,8 +107,8 @@ test_help_and_errors() {
 test_doctor_tells_what_this_host_can() {
         local rows
         rows=$(mete doctor --json)
-        jq -e 'length >= 8 and all(.[]; has("isolation") and has("available"))' <<<"$rows" >/dev/null || fail "doctor: $rows"
-        jq -e 'map(select(.isolation | test("seccomp"))) | .[0].available == true' <<<"$rows" >/dev/null || fail "seccomp: $rows"
+        holds 'length >= 8 and all(.[]; has("isolation") and has("available"))' <<<"$rows" >/dev/null || fail "doctor: $rows"
+        holds 'map(select(.isolation | test("seccomp"))) | .[0].available == true' <<<"$rows" >/dev/null || fail "seccomp: $rows"
 }
 test_queued_job_says_why() {
         local blocker job
@@ -119,7 +119,7 @@ test_queued_job_says_why() {
         expect_status 0 mete kill --grace 0 "$blocker"
         wait_state "$job.0" TASK_FINISHED
 }
-pending_reason() { mete inspect --json "$1" | jq -e '.pending_reason | test("cpu")'; }
+pending_reason() { mete inspect --json "$1" | holds '.pending_reason | test("cpu")'; }
 test_two_agents() {
         stop dev 40
         start_dev --work-dir "$SCRATCH/dev2" --agents 2
@@ -128,4 +128,4 @@ test_two_agents() {
         stop dev 40
         start_dev --work-dir "$SCRATCH/dev"
 }
-two_active() { mete agents --json | jq -e 'map(select(.state == "AGENT_ACTIVE")) | length == 2'; }
+two_active() { mete agents --json | holds 'map(select(.state == "AGENT_ACTIVE")) | length == 2'; }

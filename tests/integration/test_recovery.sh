@@ -22,7 +22,7 @@ teardown_file() {
         stop agent 30
         start_agent
         stop_cluster
-        kill "$EVENTS_PID" 2>/dev/null
+        kill "$EVENTS_PID" 2>/dev/null || true
         expect_nothing_left
         expect_objects "$BEFORE"
 }

@@ -111,7 +111,8 @@ static int check_paths(const struct agent_options *o, struct error *e)
 {
         for (size_t i = 0; i < o->hide.count; i++)
                 if (o->hide.items[i][0] != '/')
-                        return error_set(e, -EINVAL, "--hide \"%s\": give an absolute path", o->hide.items[i]);
+                        return error_set(
+                                e, -EINVAL, "--hide \"%s\": give an absolute path", o->hide.items[i]);
         if (o->work_dir[0] != '/')
                 return error_set(e, -EINVAL, "--work-dir \"%s\": give an absolute path", o->work_dir);
         if (o->runtime_dir[0] != '/')

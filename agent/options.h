@@ -5,7 +5,6 @@
 #pragma once
 
 #include "lib/base/option.h"
-#include "lib/base/option.h"
 
 struct agent_options {
         char *master;

@@ -117,7 +117,8 @@ bool agent_send_launch(struct agent *a, const struct task *t)
         launch.framework = t->framework->info;
         launch.task = t->info;
         launch.isolation = t->isolation;
-        launch.has_skip_starting = launch.skip_starting = t->framework->ops != NULL; /* in process: the queue */
+        launch.has_skip_starting = launch.skip_starting =
+                t->framework->ops != NULL; /* in process: the queue */
         c.type = METE__AGENT__COMMAND__TYPE__LAUNCH;
         c.launch = &launch;
         return agent_send(a, &c);

@@ -192,7 +192,8 @@ static void names(void **state)
         assert_string_equal(
                 task_reason_to_string(METE__V1__TASK_STATUS__REASON__REASON_CONTAINER_LIMITATION_MEMORY),
                 "REASON_CONTAINER_LIMITATION_MEMORY");
-        assert_string_equal(task_source_to_string(METE__V1__TASK_STATUS__SOURCE__SOURCE_AGENT), "SOURCE_AGENT");
+        assert_string_equal(
+                task_source_to_string(METE__V1__TASK_STATUS__SOURCE__SOURCE_AGENT), "SOURCE_AGENT");
         assert_int_equal(mete__v1__task_status__reason__descriptor.n_values, 35);
 }
 

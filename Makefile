@@ -193,9 +193,15 @@ $B/tests/payload: tests/integration/payload.c $B/flags
 -include tests/tests.mk
 
 # ---- checks ---------------------------------------------------------------------------------------------
-C_FILES = $(shell git ls-files '*.c' '*.h')
+C_FILES = $(shell tests/lint/files '*.c' '*.h')
 lint: ## include directions, size budgets, shell scripts
 	@tests/lint/run
+# Each header compiles by itself. Those that only BPF programs include are compiled for them.
+HEADERS_BPF := bpf/kernel.h bpf/program.h
+headers-check: $(PROTO_H) ## fail when a header is not self-contained
+	@printf '%s\n' $(filter-out $(HEADERS_BPF),$(filter %.h,$(C_FILES))) | \
+	  xargs -P2 -n16 $(CLANG) -x c -std=gnu11 $(CPPFLAGS_ALL) -fsyntax-only -Wno-pragma-once-outside-header -Wno-include-next-outside-header
+	@$(CLANG) -x c -target bpf -D__TARGET_ARCH_x86 -I. -fsyntax-only -Wno-pragma-once-outside-header $(HEADERS_BPF)
 format: ## reformat every C file in place
 	clang-format -i $(C_FILES)
 format-check: ## fail when a C file is not formatted
@@ -219,6 +225,6 @@ clean: ## remove build/
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: all lint format format-check install uninstall clean help FORCE
+.PHONY: all lint headers-check format format-check install uninstall clean help FORCE
 
 -include $(shell find $B/obj -name '*.d' 2>/dev/null)

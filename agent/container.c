@@ -11,6 +11,7 @@
 #include "agent/api/api.h"
 #include "agent/checkpoint.h"
 #include "agent/master_link.h"
+#include "agent/shim/log_read.h"
 #include "agent/status_message.h"
 #include "lib/base/log.h"
 #include "lib/base/table.h"
@@ -414,13 +415,13 @@ static void keep_log_offsets(struct agent_container *c)
         _cleanup_free_ char *dir = NULL;
         size_t n;
 
-        if (state_fd < 0 || !c->info->sandbox || read_file_at(state_fd, "logs", 65536, &data, &n) < 0)
+        if (state_fd < 0 || !c->info->sandbox || log_anchors_to_keep(state_fd, &data, &n) < 0)
                 return;
         dir = xasprintf("%s.state", c->info->sandbox);
         if (mkdir(dir, 0700) < 0 && errno != EEXIST)
                 return;
         _cleanup_fd_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (fd < 0 || write_file_atomic_at(fd, "logs", data, n, 0600, /* sync= */ false) < 0)
+        if (fd < 0 || write_file_atomic_at(fd, LOG_ANCHORS_NAME, data, n, 0600, /* sync= */ false) < 0)
                 log_debug("task %s: log offsets are not kept", container_task_id(c));
 }
 

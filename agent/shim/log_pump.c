@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/shim/log_read.h"
 #include "lib/linux/syscall.h"
 
 const char *const log_stream_names[LOG_STREAM_MAX] = {[LOG_STDOUT] = "stdout", [LOG_STDERR] = "stderr"};
@@ -22,7 +23,7 @@ static int write_state(const struct log_pump *p)
         for (int i = 0; i < LOG_STREAM_MAX; i++)
                 n += snprintf(text + n, sizeof(text) - (size_t)n, "%s %llu %llu\n", log_stream_names[i],
                         (unsigned long long)p->streams[i].base, (unsigned long long)p->streams[i].inode);
-        return write_file_atomic_at(p->state_fd, LOG_STATE_NAME, text, (size_t)n, 0600, /* sync= */ false);
+        return write_file_atomic_at(p->state_fd, LOG_ANCHORS_NAME, text, (size_t)n, 0600, /* sync= */ false);
 }
 
 /* Takes over a file that is already there, when it is one that only this name leads to. */
@@ -84,7 +85,7 @@ int log_pump_open_files(struct log_pump *p, struct error *e)
                                 e, r, "cannot make the file %s in the sandbox", log_stream_names[i]);
         }
         int r = write_state(p);
-        return r < 0 ? error_set_errno(e, r, "cannot write the file %s", LOG_STATE_NAME) : 0;
+        return r < 0 ? error_set_errno(e, r, "cannot write the file %s", LOG_ANCHORS_NAME) : 0;
 }
 
 static void rotated_name(char *buf, size_t size, const char *name, uint32_t n)

@@ -34,4 +34,3 @@ int log_pump_run(struct log_pump *p, enum log_stream_id id);
 void log_pump_drain(struct log_pump *p);
 
 /* The file "logs" in the state directory. */
-#define LOG_STATE_NAME "logs"

@@ -40,7 +40,7 @@ static int read_anchor(int state_dirfd, const char *stream, uint64_t *ret_base, 
         size_t len, name_len = strlen(stream);
         char *save = NULL;
 
-        int r = read_file_at(state_dirfd, LOG_STATE_NAME, LOG_STATE_MAX, &text, &len);
+        int r = read_file_at(state_dirfd, LOG_ANCHORS_NAME, LOG_STATE_MAX, &text, &len);
         if (r < 0)
                 return r;
         for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
@@ -55,6 +55,34 @@ static int read_anchor(int state_dirfd, const char *stream, uint64_t *ret_base, 
                 return 0;
         }
         return -ENOENT;
+}
+
+static bool is_rotated(char *text)
+{
+        char *save = NULL;
+
+        for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+                const char *base = strchr(line, ' ');
+                if (!base || strncmp(base, " 0 ", 3) != 0)
+                        return true;
+        }
+        return false;
+}
+
+int log_anchors_to_keep(int state_dirfd, char **ret, size_t *ret_len)
+{
+        _cleanup_free_ char *text = NULL;
+        size_t len;
+
+        int r = read_file_at(state_dirfd, LOG_ANCHORS_NAME, LOG_STATE_MAX, &text, &len);
+        if (r < 0)
+                return r;
+        _cleanup_free_ char *copy = xstrdup(text);
+        if (!is_rotated(copy))
+                return -ENOENT;
+        *ret = TAKE_PTR(text);
+        *ret_len = len;
+        return 0;
 }
 
 static int open_safely(int sandbox_fd, const char *name, struct log_file *ret)
@@ -103,18 +131,22 @@ static int collect(int sandbox_fd, int state_dirfd, const char *stream, struct l
         uint64_t base, inode;
         char name[64];
 
-        int r = read_anchor(state_dirfd, stream, &base, &inode);
-        if (r < 0)
+        int r = state_dirfd < 0 ? -ENOENT : read_anchor(state_dirfd, stream, &base, &inode);
+        bool anchored = r >= 0;
+        if (r < 0 && r != -ENOENT)
                 return r;
         for (unsigned n = 0; n < LOG_READ_FILES_MAX; n++) {
                 (void)snprintf(name, sizeof(name), n ? "%s.%u" : "%s", stream, n);
                 r = open_safely(sandbox_fd, name, &f->items[f->count]);
                 if (r >= 0)
                         f->count++;
-                else if (n > 0)
+                else if (n > 0 || !anchored)
                         break;
+                /* Nothing was rotated, or the anchors had been kept: the live file is the whole output. */
+                if (!anchored)
+                        return 0;
         }
-        return place(f, base, inode);
+        return anchored ? place(f, base, inode) : r;
 }
 
 static size_t read_range(const struct log_files *f, uint64_t offset, char *buf, size_t size)

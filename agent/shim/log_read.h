@@ -6,6 +6,13 @@
 
 #include "lib/base/error.h"
 
+#define LOG_ANCHORS_NAME "logs" /* in the state directory */
+/*
+ * What must be kept beside the sandbox when the state directory goes, so that offsets stay right: the caller frees. -ENOENT when
+ * nothing was rotated: then there is nothing to keep, and log_read does without.
+ */
+int log_anchors_to_keep(int state_dirfd, char **ret, size_t *ret_len) WARN_UNUSED;
+
 struct log_read {
         uint64_t offset; /* of the first byte in the buffer: later than asked when that part was rotated away
                           */

@@ -37,135 +37,130 @@ static void copy_one_line(char *to, size_t size, const char *from)
         to[i] = '\0';
 }
 
-int shim_record_write(int state_dirfd, enum shim_event event, const struct shim_record *r)
+int shim_record_write(int record_fd, enum shim_event event, const struct shim_record *r)
 {
         char text[RECORD_FILE_MAX], stage[sizeof(r->failed_stage)], reason[SHIM_TEXT_MAX];
-        const char *name;
         int n;
 
         if (event == SHIM_EVENT_EXITED) {
                 copy_one_line(stage, sizeof(stage), r->failed_stage);
                 copy_one_line(reason, sizeof(reason), r->failed_text);
-                name = "exit";
-                n = snprintf(text, sizeof(text),
-                        "finished_ns %llu\nwait_status %d\nfailed_errno %d\nfailed_stage %s\nfailed_text "
-                        "%s\n",
-                        (unsigned long long)r->finished_wall_ns, r->wait_status, r->failed_errno, stage,
-                        reason);
+                n = snprintf(text, sizeof(text), "exit %llu %d %d %s %s\n",
+                        (unsigned long long)r->finished_wall_ns, r->wait_status, r->failed_errno,
+                        *stage ? stage : "-", reason);
         } else if (event == SHIM_EVENT_STARTED) {
-                name = "started";
-                n = snprintf(text, sizeof(text), "pid %d\nstart_ticks %llu\nstarted_ns %llu\n", r->init.pid,
+                n = snprintf(text, sizeof(text), "started %d %llu %llu\n", r->init.pid,
                         (unsigned long long)r->init.start_ticks, (unsigned long long)r->started_wall_ns);
         } else {
-                name = "shim";
-                n = snprintf(text, sizeof(text), "pid %d\nstart_ticks %llu\n", r->shim.pid,
+                n = snprintf(text, sizeof(text), "shim %d %llu\n", r->shim.pid,
                         (unsigned long long)r->shim.start_ticks);
         }
-        return write_file_atomic_at(state_dirfd, name, text, (size_t)n, 0600, /* sync= */ false);
+        return write_all(record_fd, text, (size_t)n);
 }
 
-/* The value of "key value\n" in a NUL-terminated text, cut out in place; NULL when there is none. */
-static char *take_value(char *text, const char *key, char *buf, size_t size)
+/* The next word of a line, cut out in place; NULL when there is none. */
+static char *take_word(char **line)
 {
-        size_t len = strlen(key);
+        char *word = *line;
+        size_t len = strcspn(word, " ");
 
-        for (char *line = text; line && *line;) {
-                char *end = strchr(line, '\n');
-                if (!end)
-                        return NULL;
-                if (strncmp(line, key, len) == 0 && line[len] == ' ') {
-                        size_t n = (size_t)(end - line) - len - 1;
-                        if (n >= size)
-                                return NULL;
-                        memcpy(buf, line + len + 1, n);
-                        buf[n] = '\0';
-                        return buf;
-                }
-                line = end + 1;
-        }
-        return NULL;
+        if (len == 0)
+                return NULL;
+        *line += len;
+        if (**line)
+                *(*line)++ = '\0';
+        return word;
 }
 
-static int take_u64(char *text, const char *key, uint64_t max, uint64_t *ret)
+static int take_u64(char **line, uint64_t max, uint64_t *ret)
 {
-        char buf[32];
+        const char *word = take_word(line);
 
-        if (!take_value(text, key, buf, sizeof(buf)) || parse_u64(buf, max, ret) < 0)
-                return -EBADMSG;
-        return 0;
+        return word && parse_u64(word, max, ret) == 0 ? 0 : -EBADMSG;
 }
 
-static int parse_process(char *text, struct process_id *ret)
+static int parse_process(char **line, struct process_id *ret)
 {
         uint64_t pid;
 
-        if (take_u64(text, "pid", INT32_MAX, &pid) < 0 ||
-                take_u64(text, "start_ticks", UINT64_MAX, &ret->start_ticks) < 0)
+        if (take_u64(line, INT32_MAX, &pid) < 0 || take_u64(line, UINT64_MAX, &ret->start_ticks) < 0)
                 return -EBADMSG;
         ret->pid = (pid_t)pid;
         return 0;
 }
 
-static int parse_shim(char *text, struct shim_record *r)
+static int parse_shim(char *line, struct shim_record *r)
 {
-        return parse_process(text, &r->shim);
+        return parse_process(&line, &r->shim);
 }
 
-static int parse_started(char *text, struct shim_record *r)
+static int parse_started(char *line, struct shim_record *r)
 {
-        int res = parse_process(text, &r->init);
+        int res = parse_process(&line, &r->init);
 
-        return res < 0 ? res : take_u64(text, "started_ns", UINT64_MAX, &r->started_wall_ns);
+        return res < 0 ? res : take_u64(&line, UINT64_MAX, &r->started_wall_ns);
 }
 
-static int parse_exit(char *text, struct shim_record *r)
+static int parse_exit(char *line, struct shim_record *r)
 {
         uint64_t status, failed;
 
-        if (take_u64(text, "finished_ns", UINT64_MAX, &r->finished_wall_ns) < 0 ||
-                take_u64(text, "wait_status", 0xffff, &status) < 0 ||
-                take_u64(text, "failed_errno", 4095, &failed) < 0 || r->finished_wall_ns == 0 ||
-                !take_value(text, "failed_stage", r->failed_stage, sizeof(r->failed_stage)) ||
-                !take_value(text, "failed_text", r->failed_text, sizeof(r->failed_text)))
+        if (take_u64(&line, UINT64_MAX, &r->finished_wall_ns) < 0 || take_u64(&line, 0xffff, &status) < 0 ||
+                take_u64(&line, 4095, &failed) < 0 || r->finished_wall_ns == 0)
+                return -EBADMSG;
+        const char *stage = take_word(&line);
+        if (!stage || strlen(stage) >= sizeof(r->failed_stage) || strlen(line) >= sizeof(r->failed_text))
                 return -EBADMSG;
         r->wait_status = (int)status;
         r->failed_errno = (int)failed;
+        (void)snprintf(r->failed_stage, sizeof(r->failed_stage), "%s", str_equal(stage, "-") ? "" : stage);
+        (void)snprintf(r->failed_text, sizeof(r->failed_text), "%s", line);
         return 0;
+}
+
+static int parse_line(char *line, struct shim_record *r)
+{
+        static const struct {
+                const char *word;
+                int (*parse)(char *line, struct shim_record *r);
+        } kinds[] = {{"shim", parse_shim}, {"started", parse_started}, {"exit", parse_exit}};
+        const char *word = take_word(&line);
+
+        for (size_t i = 0; word && i < ELEMENTSOF(kinds); i++)
+                if (str_equal(word, kinds[i].word))
+                        return kinds[i].parse(line, r);
+        return -EBADMSG;
 }
 
 int shim_record_read(int state_dirfd, struct shim_record *ret)
 {
-        static const struct {
-                const char *name;
-                int (*parse)(char *text, struct shim_record *r);
-        } files[] = {{"shim", parse_shim}, {"started", parse_started}, {"exit", parse_exit}};
         struct shim_record record = {0};
-        int found = 0;
+        _cleanup_free_ char *text = NULL;
+        size_t len;
 
-        for (size_t i = 0; i < ELEMENTSOF(files); i++) {
-                _cleanup_free_ char *text = NULL;
-                size_t len;
-                int r = read_file_at(state_dirfd, files[i].name, RECORD_FILE_MAX, &text, &len);
-                if (r == -ENOENT)
-                        continue;
-                if (r == -E2BIG || (r >= 0 && strlen(text) != len))
-                        return -EBADMSG;
-                if (r >= 0)
-                        r = files[i].parse(text, &record);
+        int r = read_file_at(state_dirfd, SHIM_RECORD_NAME, RECORD_FILE_MAX, &text, &len);
+        if (r == -E2BIG || (r >= 0 && strlen(text) != len))
+                return -EBADMSG;
+        if (r < 0)
+                return r;
+        char *line = text, *end = strchr(line, '\n');
+        if (!end)
+                return -ENOENT;
+        /* A last line without an end is one that the shim was killed over. */
+        for (; end; line = end + 1, end = strchr(line, '\n')) {
+                *end = '\0';
+                r = parse_line(line, &record);
                 if (r < 0)
                         return r;
-                found++;
         }
-        if (!found)
-                return -ENOENT;
         *ret = record;
         return 0;
 }
 
 int shim_lock_take(int state_dirfd, int *ret_fd)
 {
-        _cleanup_fd_ int fd =
-                openat(state_dirfd, SHIM_LOCK_NAME, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+        _cleanup_fd_ int fd = openat(
+                state_dirfd, SHIM_RECORD_NAME, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 
         if (fd < 0)
                 return -errno;
@@ -177,7 +172,7 @@ int shim_lock_take(int state_dirfd, int *ret_fd)
 
 int shim_lock_held(int state_dirfd)
 {
-        _cleanup_fd_ int fd = openat(state_dirfd, SHIM_LOCK_NAME, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        _cleanup_fd_ int fd = openat(state_dirfd, SHIM_RECORD_NAME, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 
         if (fd < 0)
                 return errno == ENOENT ? 0 : -errno;

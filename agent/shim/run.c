@@ -36,7 +36,7 @@ static struct shim_record *record(struct shim *s)
 static void publish(struct shim *s, enum shim_event event)
 {
         s->message.event = event;
-        int r = shim_record_write(SHIM_FD_STATE, event, record(s));
+        int r = shim_record_write(SHIM_FD_RECORD, event, record(s));
         if (r < 0)
                 (void)dprintf(STDERR_FILENO, "mete-shim: cannot write the record of container %s: %s\n",
                         s->container_id, strerror(-r));

@@ -6,21 +6,21 @@
  * File descriptors of the shim at exec (everything else is closed):
  *   0 /dev/null   1,2 the agent's stderr
  *   3 plan (sealed memfd)          4 state directory of the container (O_DIRECTORY)
- *   5 lock file in it, flock'ed by the agent before the shim starts: held as long as the shim lives
+ *   5 record file in it, flock'ed by the agent before the shim starts: held as long as the shim lives
  *   6 status pipe to the agent (write end): messages of shim_message, each one write(2) below PIPE_BUF
  *   7 sandbox directory            8 v2 cgroup directory of the task
  *   9.. v1 entry files of the task's cgroup (argv[2] says how many)
  * The shim is born in its own cgroup (shim_spawn clones it there).
  * argv: "mete-shim", "--", "<number of v1 fds>"
  *
- * State directory, all files written aside and renamed, readable by the agent after a restart:
- *   "shim"     pid and start ticks of the shim
- *   "started"  pid and start ticks of the container's init, time of execve
- *   "exit"     the end: wait status, or the stage, errno and text of the step that failed; times
+ * State directory, readable by the agent after a restart:
+ *   "record"   a line an event, appended in one write(2); a last line without its end is ignored
+ *                shim <pid> <start ticks>
+ *                started <pid of init> <start ticks> <time of execve>
+ *                exit <time> <wait status> <errno> <stage or -> <text>    errno, stage, text: the step that failed
  *   "logs"     where the live log files begin in the whole output (log_read.h)
- * Lines of "key value": a newer agent reads what an older shim wrote.
- * Absence of "exit" with the lock free means that the shim itself was killed: the task is FAILED with that
- * sentence.
+ * One file, because making and removing small files is what launches in quick succession wait for (ext4 looks for an inode that was
+ * not freed lately). Absence of "exit" with the lock free means that the shim itself was killed: the task is FAILED with that sentence.
  */
 #pragma once
 
@@ -30,7 +30,7 @@
 enum shim_fd {
         SHIM_FD_PLAN = 3,
         SHIM_FD_STATE,
-        SHIM_FD_LOCK,
+        SHIM_FD_RECORD,
         SHIM_FD_STATUS,
         SHIM_FD_SANDBOX,
         SHIM_FD_CGROUP,
@@ -74,15 +74,15 @@ struct shim_message {
         struct shim_record record;
 };
 
-/* Merges whatever files exist. 0, -ENOENT when there is none, -EBADMSG when one is malformed. */
+/* 0, -ENOENT when nothing was recorded, -EBADMSG when a line is malformed. */
 int shim_record_read(int state_dirfd, struct shim_record *ret) WARN_UNUSED;
-int shim_record_write(int state_dirfd, enum shim_event event,
-        const struct shim_record *r) WARN_UNUSED; /* event 0 writes "shim" */
+/* event 0 writes "shim". */
+int shim_record_write(int record_fd, enum shim_event event, const struct shim_record *r) WARN_UNUSED;
 /* Creates and takes the lock; give the fd to shim_spawn, then close it. -EBUSY when it is held. */
 int shim_lock_take(int state_dirfd, int *ret_fd) WARN_UNUSED;
 /* Is some shim holding the lock of this state directory? 1, 0, or -errno. */
 int shim_lock_held(int state_dirfd);
-#define SHIM_LOCK_NAME "lock"
+#define SHIM_RECORD_NAME "record"
 
 /*
  * Init of the container (pid 1 in its namespace) reaps, forwards signals to the main process and ends with

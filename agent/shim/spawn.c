@@ -154,7 +154,7 @@ int shim_spawn(const struct shim_spawn_options *o, int *ret_pidfd, int *ret_stat
         struct spawn s = {
                 .sources = {null_fd, STDERR_FILENO,
                         STDERR_FILENO, [SHIM_FD_PLAN] = o->plan_fd, [SHIM_FD_STATE] = o->state_fd,
-                        [SHIM_FD_LOCK] = o->lock_fd, [SHIM_FD_STATUS] = status_write,
+                        [SHIM_FD_RECORD] = o->lock_fd, [SHIM_FD_STATUS] = status_write,
                         [SHIM_FD_SANDBOX] = o->sandbox_fd, [SHIM_FD_CGROUP] = o->cgroup_fd},
                 .count = SHIM_FD_FIRST_V1 + (int)o->v1_count,
                 .exe_fd = o->shim_exe_fd,

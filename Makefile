@@ -38,7 +38,7 @@ PROGRAMS_NEEDED := pkg-config:pkg-config $(CC_NAME):$(CC_NAME) ar:binutils proto
 HEADERS_NEEDED := stdlib.h:libc6-dev linux/bpf.h:linux-libc-dev uthash.h:uthash-dev
 
 # Targets that compile nothing work without any of it.
-PLAIN_GOALS := help clean lint format format-check uninstall test
+PLAIN_GOALS := help clean lint format format-check install-files uninstall test
 name_of = $(firstword $(subst :, ,$1))
 needs_of = $(call name_of,$1) is missing: install the Debian package $(lastword $(subst :, ,$1)), or run deploy/install-deps
 ifneq ($(or $(if $(MAKECMDGOALS),,all),$(filter-out $(PLAIN_GOALS),$(MAKECMDGOALS))),)
@@ -209,22 +209,33 @@ format-check: ## fail when a C file is not formatted
 
 # ---- installing: one list drives install and uninstall ----------------------------------------------------
 MAN := $(wildcard docs/man/*.[1-8])
-INSTALL_LIST := $(foreach b,mete,$B/bin/$b:bin/$b:755) \
+UNITS := $(notdir $(wildcard deploy/systemd/*.service))
+# file:place below prefix:mode
+INSTALL_LIST := $B/bin/mete:bin/mete:755 \
   $(foreach b,mete-master mete-agent,$B/bin/$b:sbin/$b:755) \
   $B/bin/mete-shim:libexec/mete/mete-shim:755 \
   $(foreach m,$(MAN),$m:share/man/man$(subst .,,$(suffix $m))/$(notdir $m):644) \
-  $(if $(wildcard deploy/completion/mete.bash),deploy/completion/mete.bash:share/bash-completion/completions/mete:644)
-install: all ## install below $(DESTDIR)$(prefix)
+  $(foreach u,$(UNITS),$B/systemd/$u:lib/systemd/system/$u:644) \
+  deploy/completion/mete.bash:share/bash-completion/completions/mete:644
+installed = $(foreach i,$(INSTALL_LIST),$(DESTDIR)$(prefix)/$(word 2,$(subst :, ,$i)))
+install: all install-files ## install below $(DESTDIR)$(prefix)
+install-files: $(UNITS:%=$B/systemd/%)
 	@$(foreach i,$(INSTALL_LIST),$(call install_one,$(subst :, ,$i)) &&) true
 install_one = install -D -m $(word 3,$1) $(word 1,$1) $(DESTDIR)$(prefix)/$(word 2,$1)
+# The units name the daemons by their place.
+$B/systemd/%.service: deploy/systemd/%.service FORCE | $B/systemd/
+	@sed 's,/usr/local/,$(prefix)/,g' $< >$@
+# Directories that this leaves empty go too, but none above the prefix, and of the system's own only below a DESTDIR.
 uninstall: ## remove what install put there
-	@rm -f $(foreach i,$(INSTALL_LIST),$(DESTDIR)$(prefix)/$(word 2,$(subst :, ,$i)))
+	@rm -f $(installed)
+	@cd $(DESTDIR)$(prefix) 2>/dev/null && rmdir $(if $(DESTDIR),-p) --ignore-fail-on-non-empty 2>/dev/null \
+	  $(if $(DESTDIR),$(sort $(foreach i,$(INSTALL_LIST),$(dir $(word 2,$(subst :, ,$i))))),libexec/mete) || true
 
 clean: ## remove build/
 	rm -rf build
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: all lint headers-check format format-check install uninstall clean help FORCE
+.PHONY: all lint headers-check format format-check install install-files uninstall clean help FORCE
 
 -include $(shell find $B/obj -name '*.d' 2>/dev/null)

@@ -88,8 +88,18 @@ static void launch_outcome(const struct task_facts *f, struct task_outcome *o)
                 o->message = xstrdup("Killed before its command was executed");
                 return;
         }
+        if (!r->failed_errno && f->usage && f->usage->cgroup.memory_oom_kills > 0) {
+                /* The limit is too small even for what sets the container up. */
+                memory_outcome(f, o);
+                o->has_exit_code = true;
+                o->exit_code = 128 + SIGKILL;
+                return;
+        }
         o->state = METE__V1__TASK_STATE__TASK_FAILED;
         o->reason = METE__V1__TASK_STATUS__REASON__REASON_CONTAINER_LAUNCH_FAILED;
+        /* As a shell would: not found, or found and not executable. */
+        o->has_exit_code = str_equal(r->failed_stage, "exec");
+        o->exit_code = !o->has_exit_code ? 0 : r->failed_errno == ENOENT ? 127 : 126;
         o->message = r->failed_errno ? xasprintf("%s: %s", r->failed_stage, r->failed_text)
                                      : xstrdup("the container ended before its command was executed");
 }

@@ -64,6 +64,8 @@ failed_task() { # failed_task PATTERN ARGS...
         expect_match "$(cat "$SCRATCH/err")" "$pattern" "failure of: mete run $*"
 }
 test_missing_things() {
+        expect_status 127 mete run -- /no/such/binary
+        expect_status 126 mete run -- /etc/passwd
         failed_task "/no/such/binary.*[Nn]o such file" -- /no/such/binary
         failed_task "no-such-program.*[Nn]o such file|no-such-program.*not found" -- no-such-program
         failed_task "/etc/passwd.*([Pp]ermission|denied)" -- /etc/passwd

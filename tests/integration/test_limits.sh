@@ -51,6 +51,14 @@ test_memory_limit_kills_and_says_so() {
         expect_equal "$(stat_of "$task" state)" TASK_FAILED state
 }
 
+# The smallest limit that is accepted: whatever happens, it ends in order and says what was too small.
+test_smallest_memory_limit() {
+        local status=0
+        mete run --cpus 1 --mem 4M -- "$PAYLOAD" eat 50000000 >"$SCRATCH/out" 2>"$SCRATCH/err" || status=$?
+        expect_equal $status 137 "exit status"
+        expect_match "$(cat "$SCRATCH/err")" "memory limit reached.*4.0 MiB" "the sentence on stderr"
+}
+
 # Files in the private /tmp are memory too.
 test_memory_limit_counts_tmpfs() {
         expect_status 137 mete run --cpus 1 --mem 64M -- /bin/sh -c 'head -c 200000000 /dev/zero >/tmp/x'

@@ -88,9 +88,26 @@ static void failed_steps_are_told(void **state)
         assert_int_equal(o.state, METE__V1__TASK_STATE__TASK_FAILED);
         assert_int_equal(o.reason, METE__V1__TASK_STATUS__REASON__REASON_CONTAINER_LAUNCH_FAILED);
         assert_string_equal(o.message, "exec: no such file /x");
-        assert_false(o.has_exit_code);
+        assert_true(o.has_exit_code);
+        assert_int_equal(o.exit_code, 127);
+        r.failed_errno = EACCES;
+        _cleanup_outcome_ struct task_outcome denied = decide(r, false, 0);
+        assert_int_equal(denied.exit_code, 126);
+        (void)snprintf(r.failed_stage, sizeof(r.failed_stage), "mount");
+        _cleanup_outcome_ struct task_outcome earlier = decide(r, false, 0);
+        assert_false(earlier.has_exit_code);
         assert_int_equal(k.state, METE__V1__TASK_STATE__TASK_KILLED);
         assert_int_equal(k.reason, METE__V1__TASK_STATUS__REASON__REASON_TASK_KILLED_DURING_LAUNCH);
+}
+
+/* Killed for memory while the container was being set up. */
+static void a_launch_out_of_memory_is_told(void **state)
+{
+        _cleanup_outcome_ struct task_outcome o =
+                decide((struct shim_record){.finished_wall_ns = 2, .wait_status = SIGKILL}, false, 1);
+
+        assert_int_equal(o.reason, METE__V1__TASK_STATUS__REASON__REASON_CONTAINER_LIMITATION_MEMORY);
+        assert_int_equal(o.exit_code, 137);
 }
 
 static void a_killed_shim_is_told(void **state)
@@ -121,6 +138,7 @@ int main(void)
                 cmocka_unit_test(exits),
                 cmocka_unit_test(memory_kills_are_named),
                 cmocka_unit_test(failed_steps_are_told),
+                cmocka_unit_test(a_launch_out_of_memory_is_told),
                 cmocka_unit_test(a_killed_shim_is_told),
                 cmocka_unit_test(histogram_bounds),
         };

@@ -6,9 +6,9 @@ test: ## install what the tests need, then run every ring (as root)
 	@tests/run
 test-build: all $(UNIT) $B/tests/payload fuzz-replay-build sanitizers-build
 sanitizers-build:
-	@$(MAKE) --no-print-directory SAN=address,undefined unit-build
+	@$(MAKE) --no-print-directory SAN=address,undefined unit-build fuzz-replay-build
 unit-build: all $(UNIT)
-test-sanitizers: sanitizers-build ## unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
+test-sanitizers: sanitizers-build ## unit tests and fuzz corpora under AddressSanitizer and UBSan
 	@tests/run sanitizers
 test-unit: unit-build ## unit tests alone
 	@tests/run unit
@@ -27,7 +27,11 @@ $B/tests/fuzz/%: $B/obj/tests/fuzz/%.o $B/obj/tests/fuzz/replay.o $(call archive
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$Q$(CC) $(LDFLAGS_ALL) -o $@ $< $B/obj/tests/fuzz/replay.o $(call group,$(LIB_ALL)) $(call pkg_libs,sqlite3) $(LIBS_AGENT)
-fuzz: ## libFuzzer targets in build/fuzz/
+test-fuzz: fuzz-replay-build ## replay the corpora of the fuzz targets
+	@tests/run fuzz
+fuzz: ## libFuzzer targets in build/fuzz/, to be run by tests/fuzz/run
+	@test -e "$$($(CLANG) -print-resource-dir)/lib/linux/libclang_rt.fuzzer-$$(uname -m).a" || \
+	  { echo "libFuzzer is missing: install the Debian package libclang-rt-14-dev, or run deploy/install-deps" >&2; exit 1; }
 	@$(MAKE) --no-print-directory CC="$(patsubst %gcc,%clang,$(CC))" SAN=fuzzer-no-link,address,undefined fuzz-build
 fuzz-build: $(FUZZ_SRC:tests/fuzz/%.c=build/fuzz/%)
 build/fuzz/fuzz_%: $B/obj/tests/fuzz/fuzz_%.o $(call archive,$(LIB_ALL)) $B/flags
@@ -37,15 +41,14 @@ build/fuzz/fuzz_%: $B/obj/tests/fuzz/fuzz_%.o $(call archive,$(LIB_ALL)) $B/flag
 coverage: ## run the unit tests with COV=1 and print the lines that they reach, folder by folder
 	@$(MAKE) --no-print-directory COV=1 unit-build
 	@find build/cov -name '*.gcda' -delete
-	@METE_BUILD=build/cov tests/run unit
-	@tests/coverage build/cov
+	@METE_BUILD=build/cov tests/run unit; status=$$?; tests/coverage build/cov && exit $$status
 
 $(GEN)/tests/syscalls.inc: | $(GEN)/tests/
 	@printf '#include <asm/unistd_64.h>\n' | $(CC) -E -dM - | \
 	  sed -nE 's/^#define __NR_([a-z0-9_]+) ([0-9]+)$$/{"\1", \2},/p' | sort >$@
 $B/tests/payload: $(GEN)/tests/syscalls.inc
 
-.PHONY: test test-build unit-build sanitizers-build test-unit test-sanitizers test-integration test-vm bench fuzz fuzz-build fuzz-replay-build \
+.PHONY: test test-build test-fuzz unit-build sanitizers-build test-unit test-sanitizers test-integration test-vm bench fuzz fuzz-build fuzz-replay-build \
         coverage
 
 $B/tests/interleave: $B/obj/tools/bench/interleave.o $(call archive,base) $B/flags | $B/tests/

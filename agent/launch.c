@@ -1,7 +1,7 @@
 /*
  * A launch, and what the next agent finds when this one is killed right after each step:
  *
- *   1 checkpoint    "task" exists, nothing else: reported failed, "launch was interrupted"
+ *   1 checkpoint    its file exists, nothing else: reported failed, "launch was interrupted"
  *   2 sandbox       the same, and the garbage collector sees the directory
  *   3 isolate       the same; cgroup, probe slot and runtime directory are removed by recovery
  *   4 lock taken    the same: the lock dies with us

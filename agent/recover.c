@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/checkpoint.h"
@@ -122,18 +123,11 @@ static void recover_this_boot(struct agent_container *c)
                 container_exited(c);
 }
 
-/* 0 when c goes on, 1 when its end is acknowledged already. */
-static int restore_updates(struct agent_container *c)
+/* 0 when c goes on, 1 when its end is acknowledged already. Consumes u; NULL: nothing was told yet. */
+static int restore_updates(struct agent_container *c, Mete__Checkpoint__Updates *u)
 {
-        _cleanup_error_ struct error e = {0};
-        Mete__Checkpoint__Updates *u;
-
-        int r = checkpoint_updates_read(c->agent->checkpoints_fd, container_id(c), &u, &e);
-        if (r < 0) {
-                if (r != -ENOENT)
-                        log_error("task %s: %s", container_task_id(c), error_message(&e));
+        if (!u)
                 return 0;
-        }
         status_stream_restore(&c->updates, u);
         c->started_reported =
                 c->updates.has_latest && (c->updates.latest == METE__V1__TASK_STATE__TASK_RUNNING ||
@@ -150,19 +144,20 @@ static void forget(struct agent *a, const char *id)
 static void recover_one(struct agent *a, const char *id)
 {
         _cleanup_error_ struct error e = {0};
-        Mete__Checkpoint__Container *info;
+        _cleanup_checkpoint_ struct checkpoint saved = {0};
 
-        int r = checkpoint_container_read(a->checkpoints_fd, id, &info, &e);
+        int r = checkpoint_container_read(a->checkpoints_fd, id, &saved, &e);
         if (r < 0) {
-                /* -ENOENT: died before "task" was written or after it was removed; then nothing of it is left to tell. */
+                /* -ENOENT: died while the first record was written; then nothing of it is left to tell. */
                 if (r != -ENOENT)
                         log_error("%s: the container is forgotten, what runs of it is killed",
                                 error_message(&e));
                 forget(a, id);
                 return;
         }
-        struct agent_container *c = container_new(a, info);
-        if (restore_updates(c)) {
+        const Mete__Checkpoint__Container *info = saved.container;
+        struct agent_container *c = container_new(a, TAKE_PTR(saved.container));
+        if (restore_updates(c, TAKE_PTR(saved.updates))) {
                 container_free(c);
                 forget(a, id);
                 return;
@@ -174,7 +169,7 @@ static void recover_one(struct agent *a, const char *id)
                         gc_add(&a->gc, gc_relative_path(info->sandbox, a->options->work_dir));
                 return;
         }
-        c->kill_asked = checkpoint_kill_exists(a->checkpoints_fd, id);
+        c->kill_asked = saved.killed;
         rebuild_spec(c);
         if (!str_equal(info->boot_id, a->boot_id))
                 end_with(c, METE__V1__TASK_STATE__TASK_LOST,
@@ -237,6 +232,29 @@ static void remove_orphan_slots(struct agent *a)
         bpf_probes_retain(a->host.probes, slots, n);
 }
 
+/*
+ * Earlier agents kept a directory of files a container, and an agent that died while it wrote a file aside left that. Neither is a
+ * checkpoint: what runs of an old one is killed with the other orphans.
+ */
+static void remove_foreign(struct agent *a, const struct string_list *names)
+{
+        struct stat st;
+        size_t old = 0;
+
+        for (size_t i = 0; i < names->count; i++) {
+                const char *name = names->items[i];
+
+                if (fstatat(a->checkpoints_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+                        (!S_ISDIR(st.st_mode) && name[0] != '.'))
+                        continue;
+                old += S_ISDIR(st.st_mode);
+                if (remove_tree_at(a->checkpoints_fd, name) < 0)
+                        log_warning("cannot remove %s below meta/containers", name);
+        }
+        if (old)
+                log_warning("%zu checkpoints of an older format are removed: their tasks are lost", old);
+}
+
 static bool has_checkpoint(const char *container, void *userdata)
 {
         const struct agent *a = userdata;
@@ -251,10 +269,12 @@ int recover_containers(struct agent *a, struct error *e)
         int r = list_names(a->checkpoints_fd, &names);
         if (r < 0)
                 return error_set_errno(e, r, "cannot list the checkpoints below %s", a->options->work_dir);
+        remove_foreign(a, &names);
         gc_scan(&a->gc, has_checkpoint,
                 a); /* before containers end here and hand their sandboxes over themselves */
         for (size_t i = 0; i < names.count; i++)
-                recover_one(a, names.items[i]);
+                if (has_checkpoint(names.items[i], a))
+                        recover_one(a, names.items[i]);
         remove_orphan_cgroups(a);
         remove_orphan_states(a);
         remove_orphan_slots(a);

@@ -46,6 +46,27 @@ test_tasks_outlive_the_agent_and_are_adopted() {
 init_of_task() { find /sys/fs/cgroup -path "*$CGROUP_ROOT/containers/*/cgroup.procs" -exec cat {} + 2>/dev/null | sort -n | head -1; }
 sandbox_of() { mete inspect --json "$1" | jq -r .sandbox; }
 
+# What a death in the middle of a write leaves, and what earlier agents left, is in nobody's way.
+test_torn_and_foreign_checkpoints_are_cleaned_up() {
+        local job task file containers=$SCRATCH/agent/meta/containers
+        job=$(mete run -d --cpus 0.2 --mem 32M -- "$PAYLOAD" until ./go)
+        task=$job.0
+        wait_state "$task" TASK_RUNNING
+        kill_agent
+        file=$(find "$containers" -mindepth 1 -maxdepth 1)
+        head -c 21 "$file" >"$SCRATCH/torn"
+        cat "$SCRATCH/torn" >>"$file"
+        mkdir "$containers/old" && touch "$containers/old/task" "$containers/.x.tmp"
+        start_agent
+        wait_state "$task" TASK_RUNNING
+        expect_equal "$(find "$containers" -mindepth 1 -maxdepth 1)" "$file" "checkpoints"
+        expect_equal "$(grep -c 'WARNING.*older format' "$SCRATCH/agent.log")" 1 "warnings"
+        ! tail -c 21 "$file" | cmp -s - "$SCRATCH/torn" || fail "the torn record is still there"
+        touch "$(sandbox_of "$task")/go"
+        wait_state "$task" TASK_FINISHED
+        expect_equal "$(ends_reported "$task")" 1 "ends reported"
+}
+
 test_exits_while_the_agent_was_dead_are_reported_once() {
         local jobs=() job task i code
         for code in 0 3 7; do

@@ -6,9 +6,10 @@ test: ## install what the tests need, then run every ring (as root)
 	@tests/run
 test-build: all $(UNIT) $B/tests/payload fuzz-replay-build sanitizers-build
 sanitizers-build:
-	@$(MAKE) --no-print-directory SAN=address,undefined unit-build fuzz-replay-build
+	@$(MAKE) --no-print-directory SAN=address,undefined unit-build fuzz-replay-build payload
 unit-build: all $(UNIT)
-test-sanitizers: sanitizers-build ## unit tests and fuzz corpora under AddressSanitizer and UBSan
+payload: $B/tests/payload
+test-sanitizers: sanitizers-build ## unit tests, fuzz corpora and integration under AddressSanitizer and UBSan
 	@tests/run sanitizers
 test-unit: unit-build ## unit tests alone
 	@tests/run unit
@@ -48,7 +49,7 @@ $(GEN)/tests/syscalls.inc: | $(GEN)/tests/
 	  sed -nE 's/^#define __NR_([a-z0-9_]+) ([0-9]+)$$/{"\1", \2},/p' | sort >$@
 $B/tests/payload: $(GEN)/tests/syscalls.inc
 
-.PHONY: test test-build test-fuzz unit-build sanitizers-build test-unit test-sanitizers test-integration test-vm bench fuzz fuzz-build fuzz-replay-build \
+.PHONY: test test-build test-fuzz unit-build sanitizers-build payload test-unit test-sanitizers test-integration test-vm bench fuzz fuzz-build fuzz-replay-build \
         coverage
 
 $B/tests/interleave: $B/obj/tools/bench/interleave.o $(call archive,base) $B/flags | $B/tests/

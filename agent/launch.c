@@ -102,6 +102,14 @@ static int give_sandbox(struct agent_container *c, struct error *e)
         if (fchown(c->view.sandbox_fd, c->view.user.uid, c->view.user.gid) < 0)
                 return error_set_errno(e, -errno, "sandbox: cannot give the directory %s to user %u",
                         c->info->sandbox, (unsigned)c->view.user.uid);
+        if (c->view.user.uid != 0 && c->view.capabilities == 0)
+                return 0;
+        /* Such a task can make programs with the set-user-id bit, devices and an open sandbox: what has no effect inside must not
+         * wait for a user of the host outside. */
+        _cleanup_free_ char *parent =
+                xstrndup(c->info->sandbox, (size_t)(strrchr(c->info->sandbox, '/') - c->info->sandbox));
+        if (chmod(parent, 0700) < 0)
+                return error_set_errno(e, -errno, "sandbox: cannot close the directory %s", parent);
         return 0;
 }
 

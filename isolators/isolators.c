@@ -5,16 +5,16 @@
 #include <string.h>
 
 /* Cgroup before probes: the slot is the cgroup's. User before capabilities before seccomp: each depends on the one before,
- * and the plan keeps this order within its last phase. */
+ * and the plan keeps this order within its last phase. Both before the root file system: what is hidden depends on who looks. */
 const struct isolator *const isolators[] = {
         &isolator_cgroup,
         &isolator_probes,
         &isolator_namespaces,
-        &isolator_rootfs,
-        &isolator_paths,
         &isolator_rlimits,
         &isolator_user,
         &isolator_capabilities,
+        &isolator_rootfs,
+        &isolator_paths,
         &isolator_privileges,
         &isolator_seccomp,
         NULL,

@@ -18,5 +18,8 @@ bool path_is_below(const char *path, const char *dir);
  */
 void paths_add_way(const struct isolator_host *h, const struct container *c, struct plan *p);
 
+/* May the task do more on the host's files than everybody may: as root, by capabilities or by groups? */
+bool paths_privileged(const struct container *c);
+
 /* Path of a directory of this container below runtime_dir; the caller frees. */
 char *rootfs_container_dir(const struct isolator_host *h, const struct container *c);

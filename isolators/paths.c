@@ -10,6 +10,10 @@ static const char *const masked[] = {"/proc/acpi", "/proc/asound", "/proc/interr
         "/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/proc/vmallocinfo", "/sys/firmware",
         "/sys/devices/virtual/powercap", "/sys/kernel/debug", "/sys/kernel/tracing", "/sys/kernel/security"};
 
+/* Readable or writable for root alone: state of every process' memory, and switches that ask for no capability. */
+static const char *const masked_from_root[] = {"/proc/kpagecount", "/proc/kpageflags", "/proc/kpagecgroup",
+        "/proc/slabinfo", "/proc/pagetypeinfo", "/proc/dynamic_debug", "/proc/mtrr", "/proc/pressure"};
+
 /* Switches of the whole machine. */
 static const char *const read_only[] = {
         "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
@@ -75,6 +79,11 @@ void paths_add_way(const struct isolator_host *h, const struct container *c, str
         plan_add_strings(p, PLAN_PHASE_PROTECT, PLAN_STEP_READONLY, 0, path, NULL);
 }
 
+bool paths_privileged(const struct container *c)
+{
+        return c->user.uid == 0 || c->capabilities != 0 || c->user.group_count > 0;
+}
+
 static void mask(struct plan *p, const char *path)
 {
         plan_add_strings(p, PLAN_PHASE_PROTECT, PLAN_STEP_MASK, 0, path, NULL);
@@ -84,6 +93,8 @@ static int paths_prepare(struct isolator_host *h, struct container *c, struct pl
 {
         for (size_t i = 0; i < ELEMENTSOF(masked); i++)
                 mask(p, masked[i]);
+        for (size_t i = 0; i < ELEMENTSOF(masked_from_root) && paths_privileged(c); i++)
+                mask(p, masked_from_root[i]);
         for (size_t i = 0; i < ELEMENTSOF(read_only); i++)
                 plan_add_strings(p, PLAN_PHASE_PROTECT, PLAN_STEP_READONLY, 0, read_only[i], NULL);
         if (c->spec->rootfs)

@@ -4,6 +4,8 @@
  */
 #include <fcntl.h>
 #include <limits.h>
+#include <mntent.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -16,12 +18,19 @@
 
 #define ATTR_SYSTEM (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
 #define ATTR_TMP (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
+#define EMPTY_NAME "empty"
 /* The v2 tree, shown below the container's own cgroup. */
 #define CGROUP_MOUNT_POINT "/sys/fs/cgroup"
 
 char *rootfs_container_dir(const struct isolator_host *h, const struct container *c)
 {
         return xasprintf("%s/containers/%s", h->runtime_dir, c->spec->container_id);
+}
+
+/* Others are kept out of the host's secrets by their permissions. */
+static bool hides_etc(const struct container *c)
+{
+        return !c->spec->rootfs && paths_privileged(c);
 }
 
 static int rootfs_probe(struct isolator_host *h, struct error *e)
@@ -167,6 +176,36 @@ static void add_sandbox(const struct isolator_host *h, const struct container *c
                 c->sandbox_path, c->sandbox_in_container, NULL);
 }
 
+/*
+ * A mask is mounted on a directory entry, and goes with it: when the host replaces /etc/shadow by rename, as passwd(1) does, the kernel
+ * drops the mounts on the old entry in every namespace. Below an overlay of its own the container's /etc has other entries, which
+ * nothing on the host replaces. What the host mounts below /etc is mounted there again.
+ */
+static int add_etc(const struct isolator_host *h, const struct container *c, struct plan *p, struct error *e)
+{
+        const uint32_t attributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+        _cleanup_free_ char *dir = rootfs_container_dir(h, c);
+        /* Without an upper layer there must be two lower ones. */
+        _cleanup_free_ char *options = xasprintf("lowerdir=/etc:%s/" EMPTY_NAME, dir);
+        char line[4 * PATH_MAX];
+        struct mntent entry;
+
+        if (strpbrk(dir, ",:\\"))
+                return error_set(
+                        e, -EINVAL, "the runtime directory %s must not contain ',', ':' or '\\'", dir);
+        add_mount(p, attributes, "overlay", "/etc", options);
+        FILE *f = setmntent("/proc/self/mounts", "re");
+        if (!f)
+                return error_set_errno(e, -errno, "cannot read /proc/self/mounts");
+        while (getmntent_r(f, &entry, line, sizeof(line)))
+                if (str_has_prefix(entry.mnt_dir, "/etc/"))
+                        plan_add_strings(p, PLAN_PHASE_MOUNT, PLAN_STEP_BIND,
+                                PLAN_BIND_READONLY | PLAN_BIND_EXEC | PLAN_BIND_OPTIONAL, entry.mnt_dir,
+                                entry.mnt_dir, NULL);
+        (void)endmntent(f);
+        return 0;
+}
+
 static int rootfs_prepare(struct isolator_host *h, struct container *c, struct plan *p, struct error *e)
 {
         if (str_empty(c->sandbox_in_container) || c->sandbox_in_container[0] != '/')
@@ -188,6 +227,11 @@ static int rootfs_prepare(struct isolator_host *h, struct container *c, struct p
         } else {
                 plan_add(p, PLAN_PHASE_ROOT, PLAN_STEP_ROOT_HOST, 0);
         }
+        if (hides_etc(c)) {
+                int r = add_etc(h, c, p, e);
+                if (r < 0)
+                        return r;
+        }
         add_system(h, p);
         add_devices(p);
         add_temporary(c, p);
@@ -198,13 +242,15 @@ static int rootfs_prepare(struct isolator_host *h, struct container *c, struct p
 
 static int rootfs_isolate(struct isolator_host *h, struct container *c, struct error *e)
 {
-        static const char *const names[] = {"upper", "work"};
+        static const char *const overlay[] = {"upper", "work"}, *const host[] = {EMPTY_NAME};
+        const char *const *names = c->spec->rootfs ? overlay : host;
+        size_t count = c->spec->rootfs ? ELEMENTSOF(overlay) : ELEMENTSOF(host);
 
-        if (!c->spec->rootfs)
+        if (!c->spec->rootfs && !hides_etc(c))
                 return 0;
         _cleanup_free_ char *dir = rootfs_container_dir(h, c);
         int r = mkdir_parents_at(AT_FDCWD, dir, 0700);
-        for (size_t i = 0; i < ELEMENTSOF(names) && r >= 0; i++) {
+        for (size_t i = 0; i < count && r >= 0; i++) {
                 _cleanup_free_ char *path = xasprintf("%s/%s", dir, names[i]);
                 /* The upper directory becomes "/" of the container: everybody there must be able to enter it. */
                 r = mkdir(path, 0755) < 0 && errno != EEXIST ? -errno : 0;

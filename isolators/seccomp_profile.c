@@ -11,6 +11,15 @@
 
 #define RULES_MAX 2048
 #define NAMES_MAX 1024
+/*
+ * What libseccomp can compile in milliseconds: this happens on the agent's loop, for anybody's profile. Rules that compare several
+ * arguments of one call make its tree of comparisons grow exponentially (measured with 2.5.4, ordered comparisons of six arguments: three
+ * rules 3 ms, four 25 ms, five 1.6 s, eight minutes); the others cost about the square of their number.
+ */
+#define NAMES_TOTAL_MAX 8192
+#define CONDITIONAL_TOTAL_MAX 256
+#define COMBINED_TOTAL_MAX 32   /* rules with several conditions, counted once for each call that they name */
+#define COMBINED_PER_CALL_MAX 3 /* of those */
 #define NAME_LENGTH_MAX 64
 #define ERRNO_MAX 4095
 
@@ -319,6 +328,49 @@ static int parse_rule(struct parser *p, const json_t *object, struct seccomp_pro
         return 0;
 }
 
+/* How many rules with several conditions name this call. */
+static size_t count_combined(const struct seccomp_profile *profile, const char *name)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < profile->rule_count; i++)
+                for (size_t k = 0; k < profile->rules[i].name_count; k++)
+                        n += profile->rules[i].condition_count > 1 &&
+                             strcmp(profile->rules[i].names[k], name) == 0;
+        return n;
+}
+
+/* Before anything is compiled. */
+static int check_cost(struct parser *p, const struct seccomp_profile *profile)
+{
+        size_t names = 0, conditional = 0, combined = 0;
+
+        for (size_t i = 0; i < profile->rule_count; i++) {
+                const struct seccomp_rule *r = &profile->rules[i];
+
+                names += r->name_count;
+                conditional += r->condition_count ? r->name_count : 0;
+                combined += r->condition_count > 1 ? r->name_count : 0;
+        }
+        if (names > NAMES_TOTAL_MAX)
+                return refuse(p, "syscalls", "rules with at most 8192 names together are accepted");
+        if (conditional > CONDITIONAL_TOTAL_MAX)
+                return refuse(p, "syscalls",
+                        "at most 256 rules with conditions are accepted (a rule counts for each call that it "
+                        "names)");
+        if (combined > COMBINED_TOTAL_MAX)
+                return refuse(p, "syscalls",
+                        "at most 32 rules with several conditions are accepted (a rule counts for each call "
+                        "that it names)");
+        for (size_t i = 0; i < profile->rule_count; i++)
+                for (size_t k = 0; profile->rules[i].condition_count > 1 && k < profile->rules[i].name_count;
+                        k++)
+                        if (count_combined(profile, profile->rules[i].names[k]) > COMBINED_PER_CALL_MAX)
+                                return refuse(p, "syscalls",
+                                        "at most 3 rules with several conditions are accepted for one call");
+        return 0;
+}
+
 static int parse_rules(struct parser *p, const json_t *root, struct seccomp_profile *profile)
 {
         const json_t *list = json_object_get(root, "syscalls");
@@ -335,7 +387,7 @@ static int parse_rules(struct parser *p, const json_t *root, struct seccomp_prof
                         return r;
         }
         p->path[0] = '\0';
-        return 0;
+        return check_cost(p, profile);
 }
 
 /* Only the machine's own architecture is ever let through; a profile for others alone does not fit. */

@@ -34,7 +34,7 @@ static struct api_caller identify(const struct agent *a, struct http_request *ht
         struct api_caller c = {.trusted = a->options->insecure};
         const struct sockaddr *peer = http_request_peer(http);
 
-        if (peer && is_loopback(peer) && network_peer_uid(peer, http_request_local(http), &c.uid) == 0) {
+        if (peer && is_loopback(peer) && http_request_host_is_own(http) && network_caller_uid(peer, http_request_local(http), &c.uid) == 0) {
                 c.known = true;
                 c.trusted = c.trusted || c.uid == 0;
         }
@@ -106,8 +106,8 @@ static void dispatch(struct api_request *r)
                         continue;
                 if (!calls[i].open && !r->caller.known && !r->caller.trusted) {
                         api_refuse(r, 403, NULL,
-                                "who calls is not known here: call over loopback, or start the agent with "
-                                "--insecure");
+                                "who calls is not known here: call over loopback, not from inside a task, or "
+                                "start the agent with --insecure");
                         return;
                 }
                 calls[i].handler(r);

@@ -111,16 +111,17 @@ static int step_root_overlay(struct steps *s, const struct plan_view *v)
 }
 
 /* An image that has a link where the kernel's own file systems belong wants something else to be taken for
- * them. */
-static int refuse_link(struct steps *s, const char *target)
+ * them. What is opened here is what is mounted on: there is no moment to put a link in its place. */
+static int open_without_links(struct steps *s, const char *target, int *ret)
 {
-        struct stat st;
-
-        _cleanup_fd_ int fd = sys_openat2(s->root_fd, target, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0,
-                RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
-        if (fd >= 0 && fstat(fd, &st) == 0 && S_ISLNK(st.st_mode))
+        int fd = sys_openat2(s->root_fd, target, O_PATH | O_DIRECTORY | O_CLOEXEC, 0,
+                RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+        if (fd == -ELOOP)
                 return error_set(&s->error, -ELOOP,
                         "%s in the root file system is a symbolic link, a directory is wanted", target);
+        if (fd < 0)
+                return error_set_errno(&s->error, fd, "cannot open %s in the root file system", target);
+        *ret = fd;
         return 0;
 }
 
@@ -135,9 +136,11 @@ static int step_mount(struct steps *s, const struct plan_view *v)
         const char *target = plan_string(v, 2), *options = plan_string(v, 3);
         _cleanup_fd_ int fd = -1, target_fd = -1;
 
-        int r = wants_real_directory(fstype, target) ? refuse_link(s, target) : 0;
-        if (r >= 0)
-                r = mount_mkdir_in_root(s->root_fd, target, &target_fd, &s->error);
+        int r = mount_mkdir_in_root(s->root_fd, target, &target_fd, &s->error);
+        if (r >= 0 && wants_real_directory(fstype, target)) {
+                target_fd = close_fd(target_fd);
+                r = open_without_links(s, target, &target_fd);
+        }
         if (r == -EROFS && (v->flags & PLAN_MOUNT_OPTIONAL))
                 return 0;
         if (r >= 0)

@@ -12,3 +12,16 @@ int network_loopback_up(struct error *e) WARN_UNUSED;
  * (client -> server). -ENOENT when it is not of this network namespace or is gone: then nothing is known about the peer, and the caller grants nothing.
  */
 int network_peer_uid(const struct sockaddr *client, const struct sockaddr *server, uid_t *ret) WARN_UNUSED;
+/* The same with the cgroup in which the socket was made (v2, Linux 5.8; 0: this kernel does not say). */
+struct network_peer {
+        uid_t uid;
+        uint64_t cgroup_id;
+};
+int network_peer_lookup(
+        const struct sockaddr *client, const struct sockaddr *server, struct network_peer *ret) WARN_UNUSED;
+/*
+ * The user at the other end, -EACCES when that is a task of ours: a task that has the host's network carries the number of its user, but
+ * not the rights of who submitted it. A caller whose cgroup cannot be told is nobody (-ENODATA): it might be a task.
+ */
+int network_caller_uid(
+        const struct sockaddr *client, const struct sockaddr *server, uid_t *ret) WARN_UNUSED;

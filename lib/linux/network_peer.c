@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/time.h>
 
+#include "lib/linux/cgroup_id.h"
 #include "lib/linux/network.h"
 
 #define STATE_LISTEN 10 /* TCP_LISTEN of net/tcp_states.h, which is not for user space */
@@ -107,9 +108,31 @@ static int send_request(int fd, const struct endpoint *client, const struct endp
         return n == sizeof(m) ? 0 : -EIO;
 }
 
-static int check_answer(const struct inet_diag_msg *d, const struct endpoint *client,
-        const struct endpoint *server, uid_t *ret)
+static uint64_t cgroup_of(const struct nlmsghdr *h)
 {
+        const char *p = (const char *)NLMSG_DATA(h) + NLMSG_ALIGN(sizeof(struct inet_diag_msg));
+        size_t left = h->nlmsg_len - NLMSG_LENGTH(sizeof(struct inet_diag_msg));
+        uint64_t id = 0;
+
+        while (left >= sizeof(struct nlattr)) {
+                struct nlattr a;
+                memcpy(&a, p, sizeof(a));
+                if (a.nla_len < sizeof(a) || a.nla_len > left)
+                        break;
+                if ((a.nla_type & NLA_TYPE_MASK) == INET_DIAG_CGROUP_ID &&
+                        a.nla_len >= NLA_HDRLEN + sizeof(id))
+                        memcpy(&id, p + NLA_HDRLEN, sizeof(id));
+                size_t step = MIN((size_t)NLA_ALIGN(a.nla_len), left);
+                p += step;
+                left -= step;
+        }
+        return id;
+}
+
+static int check_answer(const struct nlmsghdr *h, const struct endpoint *client,
+        const struct endpoint *server, struct network_peer *ret)
+{
+        const struct inet_diag_msg *d = NLMSG_DATA(h);
         struct endpoint source, destination;
 
         endpoint_from_diag(d->idiag_family, d->id.idiag_src, d->id.idiag_sport, &source);
@@ -118,11 +141,12 @@ static int check_answer(const struct inet_diag_msg *d, const struct endpoint *cl
                 return -ENOENT;
         if (!endpoint_equal(&source, client) || !endpoint_equal(&destination, server))
                 return -ENOENT;
-        *ret = d->idiag_uid;
+        *ret = (struct network_peer){.uid = d->idiag_uid, .cgroup_id = cgroup_of(h)};
         return 0;
 }
 
-static int receive_answer(int fd, const struct endpoint *client, const struct endpoint *server, uid_t *ret)
+static int receive_answer(
+        int fd, const struct endpoint *client, const struct endpoint *server, struct network_peer *ret)
 {
         union {
                 struct nlmsghdr header;
@@ -146,10 +170,11 @@ static int receive_answer(int fd, const struct endpoint *client, const struct en
         if (m.header.nlmsg_type != SOCK_DIAG_BY_FAMILY ||
                 m.header.nlmsg_len < NLMSG_LENGTH(sizeof(struct inet_diag_msg)))
                 return -EBADMSG;
-        return check_answer(NLMSG_DATA(&m.header), client, server, ret);
+        return check_answer(&m.header, client, server, ret);
 }
 
-int network_peer_uid(const struct sockaddr *client, const struct sockaddr *server, uid_t *ret)
+int network_peer_lookup(
+        const struct sockaddr *client, const struct sockaddr *server, struct network_peer *ret)
 {
         struct endpoint c, s;
 
@@ -170,4 +195,30 @@ int network_peer_uid(const struct sockaddr *client, const struct sockaddr *serve
                 return -errno;
         r = send_request(fd, &c, &s);
         return r < 0 ? r : receive_answer(fd, &c, &s, ret);
+}
+
+int network_peer_uid(const struct sockaddr *client, const struct sockaddr *server, uid_t *ret)
+{
+        struct network_peer peer;
+
+        int r = network_peer_lookup(client, server, &peer);
+        if (r >= 0)
+                *ret = peer.uid;
+        return r;
+}
+
+int network_caller_uid(const struct sockaddr *client, const struct sockaddr *server, uid_t *ret)
+{
+        _cleanup_free_ char *path = NULL;
+        struct network_peer peer;
+
+        int r = network_peer_lookup(client, server, &peer);
+        if (r < 0)
+                return r;
+        if (peer.cgroup_id == 0 || cgroup_path_by_id(peer.cgroup_id, &path) < 0)
+                return -ENODATA;
+        if (cgroup_path_is_container(path))
+                return -EACCES;
+        *ret = peer.uid;
+        return 0;
 }

@@ -3,6 +3,7 @@
  * it is ours (so that a peer that goes away cannot take it from under a handler that answers later), and with
  * the answer it goes back.
  */
+#include <arpa/inet.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/http.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "lib/net/http_internal.h"
 
@@ -203,6 +205,33 @@ const char *http_request_query(struct http_request *r, const char *name)
 const char *http_request_header(const struct http_request *r, const char *name)
 {
         return evhttp_find_header(evhttp_request_get_input_headers(r->message), name);
+}
+
+/* [v6]:port, v4:port, name:port, or any of them without the port. */
+static void split_host(const char *text, char *host, size_t size)
+{
+        const char *end = *text == '[' ? strchr(text, ']') : NULL;
+        size_t len;
+
+        if (end)
+                text++;
+        len = end ? (size_t)(end - text) : strcspn(text, ":");
+        (void)snprintf(host, size, "%.*s", (int)MIN(len, size - 1), text);
+}
+
+bool http_request_host_is_own(const struct http_request *r)
+{
+        const char *text = http_request_header(r, "Host");
+        char host[256], own[256] = "";
+        struct in6_addr address;
+
+        if (str_empty(text))
+                return true;
+        split_host(text, host, sizeof(host));
+        if (gethostname(own, sizeof(own) - 1) == 0 && strcasecmp(host, own) == 0)
+                return true;
+        return !strchr(host, '.') || inet_pton(AF_INET, host, &address) == 1 ||
+               inet_pton(AF_INET6, host, &address) == 1;
 }
 
 const void *http_request_body(const struct http_request *r, size_t *ret_len)

@@ -50,6 +50,11 @@ const char *http_request_path(const struct http_request *r);    /* decoded, with
 const char *http_request_subpath(const struct http_request *r); /* behind the matched prefix, "" or "/..." */
 const char *http_request_query(struct http_request *r, const char *name);        /* decoded value or NULL */
 const char *http_request_header(const struct http_request *r, const char *name); /* or NULL */
+/*
+ * Does the Host header (if any) name this machine: an address, "localhost", a name without dots, the host's own? A browser that was led
+ * here by a name that somebody else's DNS gave our address sends that name: such a page speaks with its user's rights otherwise.
+ */
+bool http_request_host_is_own(const struct http_request *r);
 const void *http_request_body(const struct http_request *r, size_t *ret_len);
 const struct sockaddr *http_request_peer(const struct http_request *r);  /* the client's address and port */
 const struct sockaddr *http_request_local(const struct http_request *r); /* our end of the connection */

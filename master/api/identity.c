@@ -1,5 +1,6 @@
 /*
- * Who the peer is, and what it may ask for. On loopback the kernel says which user owns the other end of a connection; nothing else
+ * Who the peer is, and what it may ask for. Tasks are nobody here: with the host's network, one that runs as root could ask for a
+ * second one without any isolation. On loopback the kernel says which user owns the other end of a connection; nothing else
  * is believed. Root may run as anybody; everybody else runs as themselves and gets nothing that root's agent could be abused for.
  */
 
@@ -26,15 +27,18 @@ int peer_identify(
 {
         const struct sockaddr *client = http_request_peer(req), *server = http_request_local(req);
         uid_t uid;
+        int r = client && server && http_request_host_is_own(req) ? network_caller_uid(client, server, &uid) : -ENOENT;
 
         *ret = (struct peer){};
-        if (client && server && network_peer_uid(client, server, &uid) >= 0) {
+        if (r >= 0) {
                 ret->known = true;
                 ret->uid = uid;
         } else if (!m->options->insecure) {
-                return api_error_set(x, 403, NULL,
-                        "the user at the other end of the connection is not known: calls must come over "
-                        "loopback from the same machine");
+                return api_error_set(x, 403, NULL, "%s",
+                        r == -EACCES ? "calls from inside a task are refused: the user that a task runs as is not who submitted it"
+                                : r == -ENODATA
+                                ? "the cgroup at the other end of the connection cannot be told, so it might be a task: a root master on a cgroup v2 or hybrid host can tell"
+                                : "the user at the other end of the connection is not known: calls must come over loopback from the same machine, with an address or this machine's name as Host");
         }
         peer_set_name(ret);
         return 0;

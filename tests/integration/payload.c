@@ -254,6 +254,86 @@ static int verb_x32(char **args)
         return 0;
 }
 
+/* The i386 gate: its number 20 is getpid, which for the 64-bit table is writev. */
+static int verb_i386(char **args)
+{
+        long r = -ENOSYS;
+#if defined(__x86_64__)
+        __asm__ volatile("int $0x80" : "=a"(r) : "a"(20) : "memory", "r8", "r9", "r10", "r11");
+#endif
+        printf("i386 %ld\n", r);
+        return 0;
+}
+
+/* deep COUNT: nested directories, far beyond PATH_MAX, from the working directory on. */
+static int verb_deep(char **args)
+{
+        long count = (long)number(args[0]), made = 0;
+        while (made < count && mkdir("d", 0700) == 0 && chdir("d") == 0)
+                made++;
+        printf("deep %ld\n", made);
+        return 0;
+}
+
+/* inodes COUNT DIRECTORY: empty files, until there is no room or the kernel kills us. */
+static int verb_inodes(char **args)
+{
+        long count = (long)number(args[0]), made = 0;
+        for (; made < count; made++) {
+                char path[4096];
+                snprintf(path, sizeof(path), "%s/f%ld", args[1], made);
+                int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+                if (fd < 0)
+                        break;
+                close(fd);
+        }
+        printf("inodes %ld\n", made);
+        return 0;
+}
+
+/* hold PORT COUNT TEXT: connections to loopback that send TEXT and nothing more, until a signal comes. */
+static int verb_hold(char **args)
+{
+        struct sockaddr_in a = {.sin_family = AF_INET,
+                .sin_port = htons((uint16_t)number(args[0])),
+                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        long open_now = 0;
+        for (long i = 0; i < (long)number(args[1]); i++) {
+                int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+                if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+                        break;
+                if (args[2] && write(fd, args[2], strlen(args[2])) < 0)
+                        break;
+                open_now++;
+        }
+        printf("held %ld\n", open_now);
+        fflush(stdout);
+        pause();
+        return 0;
+}
+
+/* swap SECONDS TARGET: what stands where the log files are changes all the time, while output goes on. */
+static int verb_swap(char **args)
+{
+        uint64_t end = now_ns(CLOCK_MONOTONIC) + (uint64_t)(number(args[0]) * 1e9);
+        static char block[8192];
+        memset(block, 'x', sizeof(block));
+        for (unsigned i = 0; now_ns(CLOCK_MONOTONIC) < end; i++) {
+                const char *name = i % 8 < 4 ? "stdout" : "stdout.1";
+                (void)unlink(name);
+                (void)rmdir(name);
+                int made = i % 4 == 0   ? symlink(args[1], name)
+                           : i % 4 == 1 ? mkfifo(name, 0666)
+                           : i % 4 == 2 ? link("mine", name)
+                                        : mkdir(name, 0700);
+                if (made < 0 && errno != EEXIST && errno != ENOENT)
+                        return 1;
+                if (write(STDOUT_FILENO, block, sizeof(block)) < 0)
+                        return 1;
+        }
+        return 0;
+}
+
 static int verb_namespaces(char **args)
 {
         static const struct {
@@ -364,6 +444,11 @@ static const struct {
         {"syscalls", verb_syscalls},
         {"syscall-names", verb_syscall_names},
         {"x32", verb_x32},
+        {"i386", verb_i386},
+        {"deep", verb_deep},
+        {"inodes", verb_inodes},
+        {"hold", verb_hold},
+        {"swap", verb_swap},
         {"namespaces", verb_namespaces},
         {"open", verb_open},
         {"lines", verb_lines},

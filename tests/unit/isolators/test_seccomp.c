@@ -255,6 +255,50 @@ static void test_refusals(void **state)
         assert_int_equal(seccomp_compile(big, 0, &filter, &count, NULL), -E2BIG);
 }
 
+/* `count` rules on one call, each ordered comparisons of `conditions` arguments: what libseccomp takes minutes for. */
+static char *costly_profile(size_t count, size_t conditions)
+{
+        struct buffer b = {0};
+
+        buffer_puts(&b, "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[");
+        for (size_t i = 0; i < count; i++) {
+                buffer_printf(&b, "%s{\"names\":[\"ioctl\"],\"action\":\"SCMP_ACT_ERRNO\",\"args\":[",
+                        i ? "," : "");
+                for (size_t k = 0; k < conditions; k++)
+                        buffer_printf(&b, "%s{\"index\":%zu,\"value\":%zu,\"op\":\"SCMP_CMP_%s\"}",
+                                k ? "," : "", (i * 5 + k) % 6, i * 7919 + k, k % 2 ? "LT" : "GT");
+                buffer_puts(&b, "]}");
+        }
+        buffer_puts(&b, "]}");
+        return buffer_take(&b);
+}
+
+static void test_costly_profiles_are_refused(void **state)
+{
+        static const struct {
+                size_t count, conditions;
+                const char *message; /* NULL: accepted */
+        } rows[] = {
+                {3, 6, NULL},
+                {4, 6, "at most 3 rules with several conditions"},
+                {256, 1, NULL},
+                {257, 1, "at most 256 rules with conditions"},
+        };
+
+        alarm(20); /* the compiler would not come back */
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_free_ char *json = costly_profile(rows[i].count, rows[i].conditions);
+                _cleanup_error_ struct error e = {0};
+                const struct sock_filter *filter;
+                size_t count;
+                assert_int_equal(
+                        seccomp_compile(json, 0, &filter, &count, &e), rows[i].message ? -EINVAL : 0);
+                if (rows[i].message)
+                        assert_non_null(strstr(error_message(&e), rows[i].message));
+        }
+        alarm(0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -267,6 +311,7 @@ int main(void)
                 cmocka_unit_test(test_own_profile),
                 cmocka_unit_test(test_cache),
                 cmocka_unit_test(test_refusals),
+                cmocka_unit_test(test_costly_profiles_are_refused),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

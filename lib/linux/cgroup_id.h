@@ -1,0 +1,12 @@
+/* From the kernel's number of a v2 cgroup to its path, and what the path says. Stateless, any thread. */
+#pragma once
+
+#include "lib/base/error.h"
+
+/*
+ * The path from the mount point of cgroup2 on, for messages and comparison only. Needs CAP_DAC_READ_SEARCH. -ENODATA: no cgroup2 is
+ * mounted; -ESTALE: the cgroup is gone.
+ */
+int cgroup_path_by_id(uint64_t id, char **ret) WARN_UNUSED;
+/* Is it, or does it lie in, the cgroup of a container: ".../containers/<uuid>", as agents name them? */
+bool cgroup_path_is_container(const char *path);

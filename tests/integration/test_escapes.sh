@@ -255,12 +255,15 @@ test_inode_bomb() {
 test_large_commands_and_environments() {
         local -a env=() args
         local i
-        for i in $(seq 500); do env+=(--env "V$i=$(printf 'v%.0s' $(seq 100))"); done
-        mapfile -t args < <(seq 4000)
+        local value long
+        printf -v value 'v%.0s' {1..100}
+        printf -v long 'x%.0s' {1..10000}
+        for i in {1..500}; do env+=(--env "V$i=$value"); done
+        args=({1..4000})
         expect_status 0 mete run "${env[@]}" -- /bin/sh -c 'echo $# $V500' sh "${args[@]}"
         expect_match "$OUT" "^4000 v{100}$" "arguments and environment"
         args=()
-        for i in $(seq 20); do args+=("$(printf 'x%.0s' $(seq 10000))"); done
+        for i in {1..20}; do args+=("$long"); done
         refuses mete run -- /bin/true "${args[@]}"
 }
 # Connections that say nothing, half a request, or half a body.

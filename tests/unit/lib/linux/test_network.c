@@ -7,10 +7,14 @@
 #include <cmocka.h>
 #include <netinet/in.h>
 #include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/base/util.h"
+#include "lib/linux/cgroup_id.h"
 #include "lib/linux/network.h"
 
 #define NOBODY 65534
@@ -183,6 +187,64 @@ static void test_loopback_up(void **state)
         assert_int_equal(status, 0);
 }
 
+static int own_cgroup_id(uint64_t *ret)
+{
+        struct network_peer peer;
+        struct pair p;
+
+        connect_pair(AF_INET, AF_INET, 0, &p);
+        int r = network_peer_lookup((const struct sockaddr *)&p.client_address,
+                (const struct sockaddr *)&p.server_address, &peer);
+        if (r == 0)
+                *ret = peer.cgroup_id;
+        release_child(&p);
+        (void)close_fd(p.server);
+        (void)close_fd(p.listener);
+        return r;
+}
+
+/* The kernel names the cgroup of the client's socket, and its number leads to the path that /proc gives. */
+static void test_cgroup_of_the_peer(void **state)
+{
+        char line[4096], own[4096] = "";
+        _cleanup_free_ char *path = NULL;
+        uint64_t id = 0;
+
+        assert_int_equal(own_cgroup_id(&id), 0);
+        assert_true(id != 0);
+        assert_int_equal(cgroup_path_by_id(id, &path), 0);
+        FILE *f = fopen("/proc/self/cgroup", "re");
+        assert_non_null(f);
+        while (fgets(line, sizeof(line), f))
+                if (strncmp(line, "0::", 3) == 0)
+                        (void)snprintf(own, sizeof(own), "%.*s", (int)strcspn(line + 3, "\n"), line + 3);
+        (void)fclose(f);
+        assert_true(str_equal(own, "/") || str_has_suffix(path, own));
+        _cleanup_free_ char *none = NULL;
+        assert_true(cgroup_path_by_id(UINT64_MAX - 1, &none) < 0);
+}
+
+static void test_container_paths(void **state)
+{
+        static const struct {
+                const char *path;
+                bool container;
+        } rows[] = {
+                {"/sys/fs/cgroup/mete/agent-5051/containers/1f0c1f6e-27c3-4a0c-9d4e-0a2f6c1b9e77", true},
+                {"/sys/fs/cgroup/a/containers/1f0c1f6e-27c3-4a0c-9d4e-0a2f6c1b9e77/below", true},
+                {"/c/containers/x/containers/1f0c1f6e-27c3-4a0c-9d4e-0a2f6c1b9e77", true},
+                {"/sys/fs/cgroup/mete/agent-5051/containers", false},
+                {"/sys/fs/cgroup/mete/agent-5051/shims", false},
+                {"/containers/1f0c1f6e-27c3-4a0c-9d4e-0a2f6c1b9e777", false},
+                {"/containers/1f0c1f6e", false},
+                {"", false},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+                if (cgroup_path_is_container(rows[i].path) != rows[i].container)
+                        fail_msg("%s", rows[i].path);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -191,6 +253,8 @@ int main(void)
                 cmocka_unit_test(test_mapped),
                 cmocka_unit_test(test_listener_is_no_peer),
                 cmocka_unit_test(test_loopback_up),
+                cmocka_unit_test(test_cgroup_of_the_peer),
+                cmocka_unit_test(test_container_paths),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,9 +4,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -242,51 +240,6 @@ static void test_host_name(void **state)
         assert_null(none);
 }
 
-static void expect_may_enter(const char *path, uid_t uid, gid_t gid, gid_t supplementary, int expected)
-{
-        struct user_ids u = {.uid = uid, .gid = gid, .groups = {supplementary}, .group_count = 1};
-        gid_t before[8], after[8];
-        int count = getgroups(8, before);
-
-        int r = users_may_enter(&u, path);
-        if (r != expected)
-                fail_msg("%s for %u:%u,%u: %d", path, uid, gid, supplementary, r);
-        /* The thread is itself again. */
-        assert_int_equal(getgroups(8, after), count);
-        assert_memory_equal(before, after, sizeof(gid_t) * (size_t)count);
-        _cleanup_fd_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        assert_true(fd >= 0);
-}
-
-static void test_may_enter(void **state)
-{
-        char dir[] = "/tmp/mete-users.XXXXXX", inner[64];
-
-        if (geteuid() != 0)
-                skip();
-        assert_non_null(mkdtemp(dir));
-        (void)snprintf(inner, sizeof(inner), "%s/inner", dir);
-        assert_int_equal(mkdir(inner, 0755), 0);
-        expect_may_enter(inner, 1234, 1235, 1236, -EACCES); /* the way is root's */
-        expect_may_enter(inner, 0, 0, 0, 0);
-        assert_int_equal(chmod(dir, 0711), 0);
-        expect_may_enter(inner, 1234, 1235, 1236, 0);
-        expect_may_enter(dir, 1234, 1235, 1236, -EACCES); /* to pass, not to read */
-        assert_int_equal(chmod(dir, 0744), 0);
-        expect_may_enter(dir, 1234, 1235, 1236, -EACCES); /* to read, not to pass */
-        assert_int_equal(chown(dir, 0, 1236), 0);
-        assert_int_equal(chmod(dir, 0750), 0);
-        expect_may_enter(inner, 1234, 1235, 1236, 0); /* by a supplementary group */
-        expect_may_enter(inner, 1234, 1236, 7, 0);
-        expect_may_enter(inner, 1234, 1235, 7, -EACCES);
-        assert_int_equal(rmdir(inner), 0);
-        assert_int_equal(symlink("/", inner), 0);
-        struct user_ids root = {0};
-        assert_int_equal(users_may_enter(&root, inner), -ELOOP);
-        assert_int_equal(unlink(inner), 0);
-        assert_int_equal(rmdir(dir), 0);
-}
-
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -297,7 +250,6 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_root_fs, make_root, remove_root),
                 cmocka_unit_test_setup_teardown(test_traps, make_root, remove_root),
                 cmocka_unit_test(test_host_name),
-                cmocka_unit_test(test_may_enter),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,7 +34,8 @@ static struct api_caller identify(const struct agent *a, struct http_request *ht
         struct api_caller c = {.trusted = a->options->insecure};
         const struct sockaddr *peer = http_request_peer(http);
 
-        if (peer && is_loopback(peer) && http_request_host_is_own(http) && network_caller_uid(peer, http_request_local(http), &c.uid) == 0) {
+        if (peer && is_loopback(peer) && http_request_host_is_own(http) &&
+                network_caller_uid(peer, http_request_local(http), &c.uid) == 0) {
                 c.known = true;
                 c.trusted = c.trusted || c.uid == 0;
         }

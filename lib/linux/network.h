@@ -23,5 +23,4 @@ int network_peer_lookup(
  * The user at the other end, -EACCES when that is a task of ours: a task that has the host's network carries the number of its user, but
  * not the rights of who submitted it. A caller whose cgroup cannot be told is nobody (-ENODATA): it might be a task.
  */
-int network_caller_uid(
-        const struct sockaddr *client, const struct sockaddr *server, uid_t *ret) WARN_UNUSED;
+int network_caller_uid(const struct sockaddr *client, const struct sockaddr *server, uid_t *ret) WARN_UNUSED;

@@ -27,7 +27,8 @@ int peer_identify(
 {
         const struct sockaddr *client = http_request_peer(req), *server = http_request_local(req);
         uid_t uid;
-        int r = client && server && http_request_host_is_own(req) ? network_caller_uid(client, server, &uid) : -ENOENT;
+        int r = client && server && http_request_host_is_own(req) ? network_caller_uid(client, server, &uid)
+                                                                  : -ENOENT;
 
         *ret = (struct peer){};
         if (r >= 0) {
@@ -35,10 +36,14 @@ int peer_identify(
                 ret->uid = uid;
         } else if (!m->options->insecure) {
                 return api_error_set(x, 403, NULL, "%s",
-                        r == -EACCES ? "calls from inside a task are refused: the user that a task runs as is not who submitted it"
-                                : r == -ENODATA
-                                ? "the cgroup at the other end of the connection cannot be told, so it might be a task: a root master on a cgroup v2 or hybrid host can tell"
-                                : "the user at the other end of the connection is not known: calls must come over loopback from the same machine, with an address or this machine's name as Host");
+                        r == -EACCES ? "calls from inside a task are refused: the user that a task runs as "
+                                       "is not who submitted it"
+                        : r == -ENODATA
+                                ? "the cgroup at the other end of the connection cannot be told, so it might "
+                                  "be a task: a root master on a cgroup v2 or hybrid host can tell"
+                                : "the user at the other end of the connection is not known: calls must come "
+                                  "over loopback from the same machine, with an address or this machine's "
+                                  "name as Host");
         }
         peer_set_name(ret);
         return 0;

@@ -1,11 +1,13 @@
 #include "lib/linux/cgroup_id.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <mntent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/id.h"
@@ -30,6 +32,71 @@ static int open_cgroup2(void)
         return fd < 0 ? -ENODATA : fd;
 }
 
+/* What a search without the right to open by handle may cost: about a millisecond per thousand groups. */
+#define SEARCH_GROUPS_MAX 65536
+#define SEARCH_DEPTH_MAX 64
+
+struct search {
+        uint64_t id;
+        unsigned visited;
+        char *found; /* the name of the group, and then of each directory above it */
+};
+
+/* 1 when the group was found, 0 when not. Takes fd. The inode of a group's directory is its number. */
+static int search_below(struct search *s, int fd, unsigned depth)
+{
+        DIR *d = fdopendir(fd);
+        struct dirent *entry;
+        int r = 0;
+
+        if (!d) {
+                int code = -errno;
+                (void)close_fd(fd);
+                return code;
+        }
+        while (r == 0 && (entry = readdir(d))) {
+                if (entry->d_type != DT_DIR || str_equal(entry->d_name, ".") ||
+                        str_equal(entry->d_name, ".."))
+                        continue;
+                if (++s->visited > SEARCH_GROUPS_MAX || depth == SEARCH_DEPTH_MAX) {
+                        r = -ENODATA;
+                } else if (entry->d_ino == s->id) {
+                        s->found = xstrdup("");
+                        r = 1;
+                } else {
+                        int child = openat(
+                                dirfd(d), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                        r = child < 0 ? 0 : search_below(s, child, depth + 1); /* gone meanwhile */
+                }
+                if (r == 1) {
+                        char *path = xasprintf("/%s%s", entry->d_name, s->found);
+                        free(s->found);
+                        s->found = path;
+                }
+        }
+        (void)closedir(d);
+        return r;
+}
+
+static int search_path(int mount_fd, uint64_t id, char **ret)
+{
+        struct search s = {.id = id};
+        int fd = openat(mount_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        struct stat st;
+
+        if (fd < 0)
+                return -errno;
+        if (fstat(fd, &st) == 0 && st.st_ino == id) {
+                (void)close_fd(fd);
+                *ret = xstrdup("/");
+                return 0;
+        }
+        int r = search_below(&s, fd, 0);
+        if (r == 1)
+                *ret = s.found;
+        return r < 0 ? r : r == 1 ? 0 : -ESTALE;
+}
+
 int cgroup_path_by_id(uint64_t id, char **ret)
 {
         union {
@@ -43,6 +110,8 @@ int cgroup_path_by_id(uint64_t id, char **ret)
                 return mount_fd;
         memcpy(h.bytes + offsetof(struct file_handle, f_handle), &id, sizeof(id));
         _cleanup_fd_ int fd = open_by_handle_at(mount_fd, &h.handle, O_PATH | O_CLOEXEC);
+        if (fd < 0 && errno == EPERM)
+                return search_path(mount_fd, id, ret);
         if (fd < 0)
                 return -errno;
         (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);

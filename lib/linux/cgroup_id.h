@@ -4,8 +4,8 @@
 #include "lib/base/error.h"
 
 /*
- * The path from the mount point of cgroup2 on, for messages and comparison only. Needs CAP_DAC_READ_SEARCH. -ENODATA: no cgroup2 is
- * mounted; -ESTALE: the cgroup is gone.
+ * A path that ends with that of the cgroup, for messages and comparison only. Opened by handle with CAP_DAC_READ_SEARCH; without it the
+ * tree is searched. -ENODATA: no cgroup2 is mounted, or there are too many groups to search; -ESTALE: the cgroup is gone.
  */
 int cgroup_path_by_id(uint64_t id, char **ret) WARN_UNUSED;
 /* Is it, or does it lie in, the cgroup of a container: ".../containers/<uuid>", as agents name them? */

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "lib/base/util.h"
+#include "lib/linux/cgroup.h"
 #include "lib/linux/cgroup_id.h"
 #include "lib/linux/network.h"
 
@@ -224,6 +225,38 @@ static void test_cgroup_of_the_peer(void **state)
         assert_true(cgroup_path_by_id(UINT64_MAX - 1, &none) < 0);
 }
 
+static int child_finds_as_nobody(uint64_t id)
+{
+        _cleanup_free_ char *path = NULL, *none = NULL;
+
+        if (setresgid(65534, 65534, 65534) < 0 || setresuid(65534, 65534, 65534) < 0)
+                return 1;
+        if (cgroup_path_by_id(id, &path) < 0)
+                return 2;
+        if (!cgroup_path_is_container(path))
+                return 3;
+        return cgroup_path_by_id(UINT64_MAX - 1, &none) == -ESTALE ? 0 : 4;
+}
+
+/* A master without privileges cannot open by handle: it searches, and finds the same. */
+static void test_cgroup_is_found_without_privilege(void **state)
+{
+        CLEANUP(cleanup_cgroup_root_free) struct cgroup_root *root = NULL;
+        CLEANUP(cleanup_cgroup_free) struct cgroup *group = NULL;
+        _cleanup_free_ char *name = xasprintf("mete-test-%d", (int)getpid());
+        int status;
+
+        assert_int_equal(cgroup_root_open("/", name, &root, NULL), 0);
+        assert_int_equal(
+                cgroup_create(root, "containers/1f0c1f6e-27c3-4a0c-9d4e-0a2f6c1b9e77", &group, NULL), 0);
+        pid_t pid = fork();
+        if (pid == 0)
+                _exit(child_finds_as_nobody(cgroup_id(group)));
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(cgroup_root_destroy(root, UINT64_C(5000000000), NULL), 0);
+        assert_int_equal(status, 0);
+}
+
 static void test_container_paths(void **state)
 {
         static const struct {
@@ -254,6 +287,7 @@ int main(void)
                 cmocka_unit_test(test_listener_is_no_peer),
                 cmocka_unit_test(test_loopback_up),
                 cmocka_unit_test(test_cgroup_of_the_peer),
+                cmocka_unit_test(test_cgroup_is_found_without_privilege),
                 cmocka_unit_test(test_container_paths),
         };
 

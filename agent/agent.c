@@ -52,6 +52,8 @@ static int open_work_dir(struct agent *a, struct error *e)
                 r = identity_open(&a->identity, a->meta_fd, e);
         if (r == 0)
                 r = open_dir(a->meta_fd, "containers", 0700, &a->checkpoints_fd, e);
+        if (r == 0)
+                r = open_dir(a->work_fd, "overlays", 0700, &a->overlays_fd, e);
         return r;
 }
 
@@ -270,6 +272,7 @@ int agent_start(struct agent *a, const struct agent_options *options, struct err
                 .meta_fd = -1,
                 .checkpoints_fd = -1,
                 .runtime_fd = -1,
+                .overlays_fd = -1,
                 .states_fd = -1,
                 .identity = {.meta_fd = -1, .lock_fd = -1},
         };
@@ -302,6 +305,8 @@ static void leave_nothing(struct agent *a)
         error_done(&e);
         if (bpf_probes_purge(a->bpf_dir, &e) < 0)
                 log_error("%s", error_message(&e));
+        if (remove_tree_at(a->work_fd, "overlays") < 0)
+                log_error("cannot remove the overlays below %s", a->options->work_dir);
         if (remove_tree_at(AT_FDCWD, a->options->runtime_dir) < 0)
                 log_error("cannot remove %s", a->options->runtime_dir);
 }
@@ -358,6 +363,7 @@ void agent_stop(struct agent *a)
         free(a->endpoint);
         identity_done(&a->identity);
         close_fd(a->shim_exe_fd);
+        close_fd(a->overlays_fd);
         close_fd(a->states_fd);
         close_fd(a->runtime_fd);
         close_fd(a->checkpoints_fd);
@@ -374,6 +380,7 @@ int agent_purge(const struct agent_options *options, struct error *e)
                 .meta_fd = -1,
                 .checkpoints_fd = -1,
                 .runtime_fd = -1,
+                .overlays_fd = -1,
                 .states_fd = -1,
                 .identity = {.meta_fd = -1, .lock_fd = -1},
         };

@@ -38,6 +38,7 @@ struct agent {
         int work_fd;        /* <work-dir> */
         int meta_fd;        /* <work-dir>/meta */
         int checkpoints_fd; /* <work-dir>/meta/containers */
+        int overlays_fd;    /* <work-dir>/overlays: written layers of root file systems */
         int runtime_fd;     /* <runtime-dir> */
         int states_fd;      /* <runtime-dir>/containers */
         struct identity identity;

@@ -392,8 +392,7 @@ static void remove_work(void *userdata)
         struct removal *r = userdata;
 
         if (remove_tree_at(r->dirfd, r->name) < 0)
-                log_debug("cannot remove the runtime state of container %s: the next start tries again",
-                        r->name);
+                log_debug("cannot remove %s of a container: the next start tries again", r->name);
 }
 
 static void remove_done(void *userdata)
@@ -425,21 +424,27 @@ static void keep_log_offsets(struct agent_container *c)
                 log_debug("task %s: log offsets are not kept", container_task_id(c));
 }
 
-static void forget_runtime(struct agent_container *c)
+/* An overlay's upper layer may be a large tree: never on the loop, unless the queue is full. */
+static void discard(struct agent_container *c, int dirfd)
 {
         struct removal *r = NEW0(struct removal);
 
-        keep_log_offsets(c);
-        *r = (struct removal){.dirfd = c->agent->states_fd, .name = xasprintf("%s.gone", container_id(c))};
+        *r = (struct removal){.dirfd = dirfd, .name = xasprintf("%s.gone", container_id(c))};
         if (renameat(r->dirfd, container_id(c), r->dirfd, r->name) < 0) {
                 remove_done(r);
                 return; /* it was never made */
         }
-        /* An overlay's upper layer may be a large tree: never on the loop, unless the queue is full. */
         if (worker_pool_submit(c->agent->pool, NULL, remove_work, remove_done, r) < 0) {
                 remove_work(r);
                 remove_done(r);
         }
+}
+
+static void forget_runtime(struct agent_container *c)
+{
+        keep_log_offsets(c);
+        discard(c, c->agent->states_fd);
+        discard(c, c->agent->overlays_fd);
 }
 
 void container_end(struct agent_container *c, const struct task_outcome *outcome)

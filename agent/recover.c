@@ -207,15 +207,15 @@ static void remove_orphan_cgroups(struct agent *a)
  * A shim may still hold an orphan's directory: its cgroup was killed above, the shim writes its record into a directory without a
  * name then, and ends.
  */
-static void remove_orphan_states(struct agent *a)
+static void remove_orphans_in(struct agent *a, int dirfd, const char *what)
 {
         CLEANUP(string_list_done) struct string_list names = {0};
 
-        if (list_names(a->states_fd, &names) < 0)
+        if (list_names(dirfd, &names) < 0)
                 return;
         for (size_t i = 0; i < names.count; i++)
-                if (!is_live(names.items[i], a) && remove_tree_at(a->states_fd, names.items[i]) < 0)
-                        log_warning("cannot remove the runtime directory of container %s", names.items[i]);
+                if (!is_live(names.items[i], a) && remove_tree_at(dirfd, names.items[i]) < 0)
+                        log_warning("cannot remove the %s of container %s", what, names.items[i]);
 }
 
 static void remove_orphan_slots(struct agent *a)
@@ -276,7 +276,8 @@ int recover_containers(struct agent *a, struct error *e)
                 if (has_checkpoint(names.items[i], a))
                         recover_one(a, names.items[i]);
         remove_orphan_cgroups(a);
-        remove_orphan_states(a);
+        remove_orphans_in(a, a->states_fd, "runtime directory");
+        remove_orphans_in(a, a->overlays_fd, "overlay");
         remove_orphan_slots(a);
         return 0;
 }

@@ -21,10 +21,11 @@ struct bpf_probes;
 /* What the host and the agent's configuration give; one per agent, constant after start. */
 struct isolator_host {
         struct cgroup_root *cgroups;
-        struct bpf_probes *probes;       /* NULL: cgroup files only */
-        char *probes_missing;            /* why, one sentence, when probes is NULL */
-        const char *state_dir;           /* the agent's work dir: hidden from tasks in host-root mode */
-        const char *runtime_dir;         /* overlays live here: <runtime_dir>/containers/<id>/ */
+        struct bpf_probes *probes; /* NULL: cgroup files only */
+        char *probes_missing;      /* why, one sentence, when probes is NULL */
+        const char *
+                state_dir; /* the agent's work dir: hidden from tasks in host-root mode; overlays live in it */
+        const char *runtime_dir;         /* state of this boot: hidden too */
         struct string_list hidden_paths; /* more to hide from tasks */
         uint64_t log_max_bytes;
         uint32_t log_files;

@@ -24,7 +24,7 @@
 
 char *rootfs_container_dir(const struct isolator_host *h, const struct container *c)
 {
-        return xasprintf("%s/containers/%s", h->runtime_dir, c->spec->container_id);
+        return xasprintf("%s/overlays/%s", h->state_dir, c->spec->container_id);
 }
 
 /* Others are kept out of the host's secrets by their permissions. */

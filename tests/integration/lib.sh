@@ -131,7 +131,7 @@ leftovers() {
         find /sys/fs/cgroup -maxdepth 6 -type d -path "*/$CGROUP_ROOT*" 2>/dev/null
         grep -F "$SCRATCH/run" /proc/self/mounts
         find "$SCRATCH/run" -mindepth 1 2>/dev/null | head -20
-        find "$SCRATCH/agent/meta/containers" -mindepth 1 -maxdepth 1 2>/dev/null
+        find "$SCRATCH/agent/meta/containers" "$SCRATCH/agent/overlays" -mindepth 1 -maxdepth 1 2>/dev/null
 }
 nothing_left() { [ -z "$(leftovers)" ]; }
 expect_nothing_left() { wait_until 15 nothing_left || fail "left behind:"$'\n'"$(leftovers)"; }

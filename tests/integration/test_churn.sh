@@ -18,11 +18,11 @@ teardown_file() {
 job_ended() { mete inspect --json "$1" | holds '.state == "JOB_FINISHED" or .state == "JOB_FAILED" or .state == "JOB_KILLED"'; }
 no_task_garbage() {
         [ -z "$(find /sys/fs/cgroup -type d -path "*$CGROUP_ROOT/containers/*" 2>/dev/null)" ] &&
-                [ -z "$(find "$SCRATCH/run/containers" "$SCRATCH/agent/meta/containers" -mindepth 1 -maxdepth 1 2>/dev/null)" ] &&
+                [ -z "$(find "$SCRATCH/run/containers" "$SCRATCH/agent/overlays" "$SCRATCH/agent/meta/containers" -mindepth 1 -maxdepth 1 2>/dev/null)" ] &&
                 ! grep -qF "$SCRATCH/run/containers" /proc/self/mounts
 }
 expect_no_task_garbage() {
-        wait_until 20 no_task_garbage || fail "left: $(find /sys/fs/cgroup -type d -path "*$CGROUP_ROOT/containers/*" | head -5) $(find "$SCRATCH/run/containers" "$SCRATCH/agent/meta/containers" -mindepth 1 -maxdepth 1 | head -5)"
+        wait_until 20 no_task_garbage || fail "left: $(find /sys/fs/cgroup -type d -path "*$CGROUP_ROOT/containers/*" | head -5) $(find "$SCRATCH/run/containers" "$SCRATCH/agent/overlays" "$SCRATCH/agent/meta/containers" -mindepth 1 -maxdepth 1 | head -5)"
 }
 # Sandboxes hold the task's own files and nothing of ours.
 expect_clean_sandboxes() {

@@ -239,9 +239,9 @@ test_deep_trees_and_sparse_files() {
         expect_equal "$OUT" "deep 3000" "depth in the sandbox"
         expect_status 0 mete run --rootfs "$SCRATCH/image" --user root --workdir /mnt --mem 64M -- /bin/payload deep 3000
         expect_match "$OUT" "deep [0-9]{3}" "depth in the overlay"
-        wait_until 15 no_overlay || fail "left: $(find "$SCRATCH/run/containers" -mindepth 1 | head -3 | cut -c1-200)"
+        wait_until 15 no_overlay || fail "left: $(find "$SCRATCH/agent/overlays" -mindepth 1 | head -3 | cut -c1-200)"
 }
-no_overlay() { [ -z "$(find "$SCRATCH/run/containers" -mindepth 2 -name upper -print -quit 2>/dev/null)" ]; }
+no_overlay() { [ -z "$(find "$SCRATCH/agent/overlays" -mindepth 1 -print -quit 2>/dev/null)" ]; }
 # Inodes cost memory, and the memory is the task's.
 test_inode_bomb() {
         local status=0

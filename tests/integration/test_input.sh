@@ -76,7 +76,7 @@ test_missing_things() {
         failed_task "rootfs.*(directory|file)" --rootfs /etc/passwd -- /bin/true
         wait_until 10 nothing_of_tasks || fail "left: $(leftovers_of_tasks)"
 }
-leftovers_of_tasks() { find "$SCRATCH/run/containers" "$SCRATCH/agent/meta/containers" -mindepth 1 -maxdepth 1 2>/dev/null; find /sys/fs/cgroup -type d -path "*$CGROUP_ROOT/containers/*"; }
+leftovers_of_tasks() { find "$SCRATCH/run/containers" "$SCRATCH/agent/overlays" "$SCRATCH/agent/meta/containers" -mindepth 1 -maxdepth 1 2>/dev/null; find /sys/fs/cgroup -type d -path "*$CGROUP_ROOT/containers/*"; }
 nothing_of_tasks() { [ -z "$(leftovers_of_tasks)" ]; }
 test_seccomp_profiles() {
         local text

@@ -149,9 +149,9 @@ test_rootfs_is_never_written() {
         expect_status 0 mete run --rootfs "$SCRATCH/rootfs" --user root -- /bin/sh -c 'echo changed >/etc/passwd && rm /bin/payload && echo new >/new && cat /etc/passwd /new && ls /'
         expect_match "$OUT" "changed" "what the task wrote"
         expect_equal "$(cd "$SCRATCH/rootfs" && find . -printf '%p %s %T@ %m\n' | sort | md5sum)" "$before" "the source"
-        wait_until 10 no_overlay || fail "the overlay was left: $(find "$SCRATCH/run/containers" -mindepth 1)"
+        wait_until 10 no_overlay || fail "the overlay was left: $(find "$SCRATCH/run/containers" "$SCRATCH/agent/overlays" -mindepth 1)"
 }
-no_overlay() { [ -z "$(find "$SCRATCH/run/containers" -mindepth 1 2>/dev/null)" ]; }
+no_overlay() { [ -z "$(find "$SCRATCH/run/containers" "$SCRATCH/agent/overlays" -mindepth 1 2>/dev/null)" ]; }
 test_rootfs_users_come_from_it() {
         expect_status 0 mete run --rootfs "$SCRATCH/rootfs" --user app -- /bin/payload report
         expect_match "$OUT" "uid 1234" "uid of app"

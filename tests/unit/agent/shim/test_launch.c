@@ -462,7 +462,7 @@ static void test_overlay(void **state)
         launch_done(&l);
         (void)snprintf(path, sizeof(path), "%s/written", rootfs);
         assert_int_equal(access(path, F_OK), -1);
-        (void)snprintf(path, sizeof(path), "%s/containers", harness.runtime_dir);
+        (void)snprintf(path, sizeof(path), "%s/overlays", harness.state_dir);
         assert_int_equal(rmdir(path), 0); /* nothing is left in it */
 
         /* A link where /proc belongs. */

@@ -263,9 +263,9 @@ static int start(struct agent *a, struct error *e)
         return 0;
 }
 
-int agent_start(struct agent *a, const struct agent_options *options, struct error *e)
+static struct agent with_nothing_open(const struct agent_options *options)
 {
-        *a = (struct agent){
+        return (struct agent){
                 .options = options,
                 .shim_exe_fd = -1,
                 .work_fd = -1,
@@ -276,6 +276,11 @@ int agent_start(struct agent *a, const struct agent_options *options, struct err
                 .states_fd = -1,
                 .identity = {.meta_fd = -1, .lock_fd = -1},
         };
+}
+
+int agent_start(struct agent *a, const struct agent_options *options, struct error *e)
+{
+        *a = with_nothing_open(options);
         int r = start(a, e);
         if (r < 0) {
                 agent_stop(a);
@@ -373,17 +378,7 @@ void agent_stop(struct agent *a)
 
 int agent_purge(const struct agent_options *options, struct error *e)
 {
-        struct agent a = {
-                .options = options,
-                .shim_exe_fd = -1,
-                .work_fd = -1,
-                .meta_fd = -1,
-                .checkpoints_fd = -1,
-                .runtime_fd = -1,
-                .overlays_fd = -1,
-                .states_fd = -1,
-                .identity = {.meta_fd = -1, .lock_fd = -1},
-        };
+        struct agent a = with_nothing_open(options);
         int r = open_work_dir(&a, e); /* the lock: never under a living agent */
 
         if (r == 0) {

@@ -13,10 +13,6 @@ fail() {
         echo "FAIL: $*" >&2
         exit 1
 }
-skip() {
-        echo "$*"
-        exit 77
-}
 
 # wait_until SECONDS COMMAND...: polls, because most of what is waited for has no event that a shell can see.
 wait_until() {

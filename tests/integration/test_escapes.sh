@@ -154,7 +154,8 @@ test_set_user_id_and_capabilities_in_an_image() {
         cp -a "$SCRATCH/image" "$SCRATCH/image-suid"
         cp "$PAYLOAD" "$SCRATCH/image-suid/bin/capable"
         chmod 6755 "$SCRATCH/image-suid/bin/payload"
-        setcap cap_sys_admin,cap_dac_override+ep "$SCRATCH/image-suid/bin/capable" 2>/dev/null || true
+        setcap cap_sys_admin,cap_dac_override+ep "$SCRATCH/image-suid/bin/capable"
+        expect_match "$(getcap "$SCRATCH/image-suid/bin/capable")" "cap_sys_admin" "the file's capabilities on the host"
         local program
         for program in payload capable; do
                 expect_status 0 mete run --rootfs "$SCRATCH/image-suid" --user app -- /bin/$program report
@@ -222,15 +223,13 @@ test_log_files_replaced_under_rotation() {
         expect_status 0 mete run -- /bin/true
 }
 test_output_flood_with_a_reader_that_sleeps() {
-        local job reader rss
+        local job reader
         job=$(mete run -d --mem 32M -- "$PAYLOAD" lines 1500000 32)
         mete logs -f "$job" >/dev/null 2>&1 &
         reader=$!
         kill -STOP $reader
         wait_state "$job.0" TASK_FINISHED 30
-        rss=$(awk '/VmRSS/ { print $2 }' "/proc/$(cat "$SCRATCH/agent.pid")/status")
         kill -KILL $reader
-        expect_between "$rss" 1000 65536 "the agent's memory in KiB"
         expect_between "$(du -sk "$(sandbox_of "$job.0")" | cut -f1)" 1 600 "KiB kept of 48 MB of output"
 }
 

@@ -38,7 +38,7 @@ test_cpu_quota_holds() {
 # Overrunning the memory limit: killed, and the status names memory, the cgroup, the limit and the peak.
 test_memory_limit_kills_and_says_so() {
         expect_status 137 mete run --name hog --cpus 1 --mem 64M -- "$PAYLOAD" eat 200000000
-        expect_match "$ERR" "memory" "the sentence on stderr"
+        expect_match "$ERR" "memory limit reached: cgroup " "the sentence on stderr"
         expect_match "$ERR" "$CGROUP_ROOT" "the sentence on stderr"
         expect_match "$ERR" "64(\.0)? ?MiB|67108864" "the sentence on stderr"
         expect_match "$ERR" "peak" "the sentence on stderr"

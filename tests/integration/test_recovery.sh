@@ -13,9 +13,9 @@ mete_events() {
         curl -sN -X POST -H 'Content-Type: application/json' -H 'Accept: application/json' -d '{"type":"SUBSCRIBE","subscribe":{}}' \
                 "http://127.0.0.1:$PORT/mete/v1" | sed -u -E 's/[0-9]+$//' >"$SCRATCH/events"
 }
-ends_reported() { # of one task: changes of its state to a terminal one, as the event stream told them
+ends_reported() { # of one task: every event that tells of its end; a repeated one counts again
         grep -a '"type":"TASK"' "$SCRATCH/events" | sed 's/^[0-9]*{/{/' | jq -r --arg t "$1" 'select(.task.task_id == $t) | .task.state' 2>/dev/null |
-                uniq | grep -cE 'TASK_(FINISHED|FAILED|KILLED|LOST)'
+                grep -cE 'TASK_(FINISHED|FAILED|KILLED|LOST)'
 }
 teardown_file() {
         AGENT_OPTIONS=(--kill-tasks-on-exit)

@@ -15,7 +15,7 @@ static const struct task_place place = {
         .agent_endpoint = "127.0.0.1:5051",
         .container_id = "c",
         .sandbox_in_container = "/mnt/mesos/sandbox",
-        .sandbox_path = "/work/c",
+        .sandbox_path = "/srv/agent/c",
         .milli_cpus = 4000,
         .memory_bytes = UINT64_C(1) << 30,
 };

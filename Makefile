@@ -30,7 +30,8 @@ GEN := $B/gen
 PKGS := libevent_core:libevent-dev libevent_extra:libevent-dev libevent_pthreads:libevent-dev \
         libprotobuf-c:libprotobuf-c-dev jansson:libjansson-dev libcgroup:libcgroup-dev libseccomp:libseccomp-dev \
         libcap:libcap-dev libnl-3.0:libnl-3-dev libnl-route-3.0:libnl-route-3-dev libbpf:libbpf-dev \
-        sqlite3:libsqlite3-dev cmocka:libcmocka-dev
+        sqlite3:libsqlite3-dev cmocka:libcmocka-dev libpcre2-8:libpcre2-dev libcrypto:libssl-dev zlib:zlib1g-dev \
+        libcurl:libcurl4-openssl-dev libarchive:libarchive-dev
 MODULES := $(foreach p,$(PKGS),$(firstword $(subst :, ,$p)))
 CC_NAME := $(lastword $(filter-out -%,$(CC)))
 PROGRAMS_NEEDED := pkg-config:pkg-config $(CC_NAME):$(CC_NAME) ar:binutils protoc:protobuf-compiler protoc-c:protobuf-c-compiler \
@@ -75,10 +76,11 @@ endif
 
 pkg_libs = $(shell pkg-config --libs $1 2>/dev/null)
 LIBS_BASE := -lpthread -lm
-LIBS_NET := $(call pkg_libs,libevent_core libevent_extra libevent_pthreads libprotobuf-c jansson) $(LIBS_BASE)
+LIBS_NET := $(call pkg_libs,libevent_core libevent_extra libevent_pthreads libprotobuf-c jansson libcrypto zlib) $(LIBS_BASE)
 LIBS_LINUX := $(call pkg_libs,libcgroup libcap libnl-3.0 libnl-route-3.0)
 LIBS_AGENT := $(call pkg_libs,libseccomp libbpf) $(LIBS_LINUX) $(LIBS_NET)
-LIBS_MASTER := $(call pkg_libs,sqlite3 libnl-3.0) $(LIBS_NET)
+LIBS_FETCHER := $(call pkg_libs,libcurl libarchive libcap)
+LIBS_MASTER := $(call pkg_libs,sqlite3 libnl-3.0 libpcre2-8) $(LIBS_NET)
 
 # ---- sources: a folder's *.c is its archive; main.c is a program's own -----------------------------------
 PROTOS := $(wildcard proto/*.proto)
@@ -97,9 +99,9 @@ SRC_proto := $(call sources,proto)
 SRC_sdk := $(call sources,sdk)
 SRC_isolators := $(call sources,isolators)
 SRC_bpf := $(filter-out %.bpf.c,$(call sources,bpf))
-SRC_agent := $(call sources,agent agent/api)
+SRC_agent := $(call sources,agent agent/api agent/executors agent/checks)
 SRC_shim := $(call sources,agent/shim)
-SRC_master := $(call sources,master master/allocator master/queue master/store master/election master/api)
+SRC_master := $(call sources,master master/allocator master/queue master/store master/election master/frameworks master/api)
 SRC_mete := $(call sources,tools/mete)
 ARCHIVES := base loop linux net proto sdk isolators bpf agent shim master mete
 BPF_OBJECTS := $(patsubst %.bpf.c,$(GEN)/%.bpf.o,$(wildcard bpf/*.bpf.c))

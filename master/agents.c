@@ -10,6 +10,7 @@ static const char *const agent_state_names[] = {
         [AGENT_ACTIVE] = "active",
         [AGENT_DISCONNECTED] = "disconnected",
         [AGENT_UNREACHABLE] = "unreachable",
+        [AGENT_GONE] = "gone",
 };
 
 const char *agent_state_to_string(enum agent_state s)
@@ -45,6 +46,8 @@ static void agent_free(struct agent *a)
         offers_rescind_agent(a);
         while (a->tasks)
                 task_remove(a->tasks);
+        while (a->executors)
+                executor_remove(a->executors);
         if (a->allocated)
                 allocator_remove_agent(m->allocator, a->id);
         loop_timer_free(a->timer);

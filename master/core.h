@@ -1,6 +1,7 @@
 /*
  * The master's own structs, shared by its files. Who writes what: agents.c the agents, offers.c the offers and bookings, tasks.c the
- * task table, jobs.c the jobs. Frameworks see tasks and offers through struct framework_ops: the built-in queue is one of them.
+ * task table, executors.c the executors, frameworks/ the frameworks, jobs.c the jobs. Frameworks see tasks and offers through struct
+ * framework_ops: the built-in queue is one implementation, a subscriber of the scheduler API the other.
  */
 #pragma once
 
@@ -9,6 +10,7 @@
 
 #include "lib/base/id.h"
 #include "lib/base/log.h"
+#include "lib/base/option.h"
 #include "lib/base/resources.h"
 #include "lib/base/time.h"
 #include "lib/net/codec.h"
@@ -20,6 +22,7 @@
 #include "proto/mete.pb-c.h"
 #include "proto/mete_agent.pb-c.h"
 #include "proto/mete_checkpoint.pb-c.h"
+#include "proto/scheduler.pb-c.h"
 #include "proto/validate.h"
 
 #define AGENTS_MAX 10000
@@ -27,6 +30,7 @@
 #define QUEUE_ROLE "*"
 
 struct framework;
+struct http_framework;
 struct jobs;
 struct subscribers;
 struct waiter;
@@ -36,6 +40,7 @@ enum agent_state {
         AGENT_ACTIVE,       /* connected */
         AGENT_DISCONNECTED, /* its stream broke; it may come back */
         AGENT_UNREACHABLE,  /* given up: its tasks are lost unless it comes back */
+        AGENT_GONE,         /* an operator said that it never comes back; it may not */
 };
 
 struct agent {
@@ -54,7 +59,9 @@ struct agent {
         uint64_t missed_pings;
         struct http_request *subscribing; /* answered once the admission is on disk */
         uint32_t subscriptions;           /* of them: an older one's answer finds a newer number */
+        double unreachable_time;          /* seconds since 1970, while AGENT_UNREACHABLE; as on disk */
         struct task *tasks;               /* live ones; DL by agent_prev, agent_next */
+        struct executor *executors;       /* k: framework id '\n' executor id -> v, owned */
         struct offer *offers;             /* outstanding; DL by agent_prev, agent_next */
         uint32_t task_count;
         struct resources booked; /* by tasks: for display */
@@ -80,7 +87,15 @@ struct task {
         Mete__V1__TaskInfo *info;
         Mete__Api__Isolation *isolation; /* owned; may be NULL */
         struct resources resources;      /* booked */
-        Mete__V1__TaskState state;
+        char *executor_id;               /* NULL: a command task, whose executor the agent stands in for */
+        Mete__V1__TaskState state;       /* the latest that the agent knows */
+        bool has_update; /* the framework was sent a state, which may be older than the latest: */
+        Mete__V1__TaskState update_state;
+        bool has_update_uuid;
+        uint8_t update_uuid[UUID_BYTES];
+        Mete__V1__TaskStatus *
+                *statuses; /* owned, without data; what the framework was sent, oldest first, one a state */
+        size_t n_statuses;
         bool sent;        /* the launch went down a stream, or the agent reported the task */
         bool kill_wanted; /* again on every re-registration */
         Mete__Checkpoint__StoredKill kill;
@@ -88,10 +103,34 @@ struct task {
         struct task *agent_prev, *agent_next;
 };
 
+/* An executor of a framework's own: from the first launch that names it until the agent reports its end. */
+struct executor {
+        char *key; /* framework id '\n' executor id */
+        struct framework *framework;
+        struct agent *agent;
+        char *role;
+        Mete__V1__ExecutorInfo *info; /* owned */
+        struct resources resources;   /* booked */
+        UT_hash_handle hh;            /* in agent.executors */
+        struct executor *framework_prev, *framework_next;
+};
+
+/* A task that ended, or is on an agent that is unreachable. */
+struct past_task {
+        Mete__V1__Task *task; /* owned */
+        double time;          /* when it ended or became unreachable: seconds since 1970 */
+        char *key;            /* task id, in task */
+        UT_hash_handle hh;
+        struct past_task *prev, *next;
+};
+
+/* What may be left out is NULL. */
 struct framework_ops {
         /* An offer to accept or decline, now or later. */
         void (*offer)(struct framework *f, struct offer *o);
-        /* Accepted launches: `ready` (NULL: at once) is called when they may be sent, with the task ids. */
+        /* The offer is withdrawn; it is freed after this returns. */
+        void (*rescind)(struct framework *f, struct offer *o);
+        /* Accepted launches: the framework calls task_launch_ready() for each when it may be sent. NULL: at once. */
         void (*launching)(struct framework *f, struct task *const *tasks, size_t count);
         /*
          * A status of a task. With status->uuid the framework acknowledges when it has it safe (agent_acknowledge). The task is NULL
@@ -104,20 +143,41 @@ struct framework_ops {
         /* A report of a live task that the table holds, or was just taken back. */
         void (*reported)(
                 struct framework *f, struct agent *a, struct task *t, const Mete__Agent__TaskReport *report);
+        /* From an executor. */
+        void (*message)(
+                struct framework *f, struct agent *a, const char *executor_id, const void *data, size_t len);
+        /* An executor ended with this wait status (-1: not known); executor_id NULL: the agent is lost. */
+        void (*failure)(struct framework *f, struct agent *a, const char *executor_id, int status);
         void (*usage)(struct framework *f, const char *task_id, const Mete__Api__TaskUsage *usage);
         /* Agents came, went or changed size. */
         void (*agents_changed)(struct framework *f, struct agent *a, bool gone);
         const Mete__Api__Isolation *(*isolation)(struct framework *f, const char *task_id);
 };
 
+enum framework_state {
+        FRAMEWORK_RECOVERED,    /* known from agents; this master has not seen it */
+        FRAMEWORK_ACTIVE,       /* subscribed, or in process */
+        FRAMEWORK_DISCONNECTED, /* its stream broke: gone when its failover timeout is over */
+};
+
 struct framework {
         struct master *master;
         char *id;
-        Mete__V1__FrameworkInfo *info;
+        Mete__V1__FrameworkInfo *info;   /* with id; complete */
         const struct framework_ops *ops; /* NULL: an orphan, known from an agent's report only */
         void *userdata;
-        struct task *tasks; /* k: task id -> v: struct task, owned */
+        struct http_framework *http; /* owned by frameworks/; NULL: in process, or an orphan */
+        enum framework_state state;
+        uint32_t capabilities;                         /* bits: framework_has() */
+        struct string_list roles;                      /* as the allocator knows them */
+        double registered, reregistered, unregistered; /* seconds since 1970; 0: never */
+        struct task *tasks;                            /* k: task id -> v: struct task, owned */
+        struct executor *executors;                    /* DL by framework_prev, framework_next; the agents' */
+        struct past_task *unreachable;                 /* k: task id -> v, owned; insertion order */
+        struct past_task *completed;                   /* DL, owned; oldest first */
+        size_t completed_count;
         UT_hash_handle hh;
+        struct framework *prev, *next; /* in master.completed_frameworks */
 };
 
 struct master {
@@ -137,9 +197,12 @@ struct master {
         bool leading;
         double start_time;
         uint64_t next_agent, next_offer;
-        struct agent *agents;         /* k: id -> v, owned */
-        struct framework *frameworks; /* k: id -> v, owned */
-        struct offer *offers;         /* k: id -> v, owned */
+        struct agent *agents;                   /* k: id -> v, owned */
+        struct framework *frameworks;           /* k: id -> v, owned */
+        struct offer *offers;                   /* k: id -> v, owned */
+        struct framework *completed_frameworks; /* DL, owned; oldest first; without tasks and executors */
+        size_t completed_framework_count;
+        uint64_t next_framework;
         struct framework *queue_framework;
         struct jobs *jobs;
         struct subscribers *subscribers;
@@ -177,6 +240,14 @@ bool agent_send_launch(struct agent *a, const struct task *t);
 bool agent_send_kill(struct agent *a, const char *framework_id, const char *task_id,
         const Mete__Checkpoint__StoredKill *kill, bool only_signal);
 void agent_acknowledge(struct agent *a, const char *framework_id, const char *task_id, const uint8_t *uuid);
+/* Best effort: false when the agent is not connected. */
+bool agent_send_message(
+        struct agent *a, const char *framework_id, const char *executor_id, const void *data, size_t len);
+bool agent_send_shutdown_executor(struct agent *a, const char *framework_id, const char *executor_id);
+bool agent_send_shutdown_framework(struct agent *a, const char *framework_id);
+bool agent_send_update_framework(struct agent *a, const Mete__V1__FrameworkInfo *info);
+/* Durable first, then its tasks are over and it may never register again. */
+void agent_mark_gone(struct agent *a);
 void agent_describe(
         const struct agent *a, Mete__Api__Agent *ret); /* borrows; valid until the agent changes */
 void agents_stop(struct master *m);
@@ -184,8 +255,17 @@ const char *agent_state_to_string(enum agent_state s);
 
 /* ---- offers.c ---- */
 void offers_init(struct master *m);
-void offers_schedule(struct master *m); /* soon, after the current callback */
-void offers_rescind_agent(struct agent *a);
+void offers_schedule(struct master *m);     /* soon, after the current callback */
+void offers_rescind_agent(struct agent *a); /* each framework is told */
+/* All that the framework has, of the role (NULL: any); told: RESCIND events are due. */
+void offers_rescind_framework(struct framework *f, const char *role, bool told);
+/* As the framework's capabilities want it: with or without allocation_info, in the old or the new shape. message_free() it. */
+Mete__V1__Offer *offer_to_proto(const struct offer *o);
+/* Refuses what cannot be evaluated; NULL: every agent qualifies. Kept with the framework until replaced. */
+int framework_set_constraints(struct framework *f, const Mete__V1__Scheduler__OfferConstraints *constraints,
+        struct error *e) WARN_UNUSED;
+/* Roles in which the framework wants no offers; the others are revived. */
+void framework_set_suppressed(struct framework *f, char *const *roles, size_t count);
 struct offer *offer_find(const struct master *m, const char *id);
 /*
  * Launches tasks on offers of one agent, framework and role; what remains is declined with the filter. Tasks that are refused
@@ -202,6 +282,9 @@ struct task *task_find(const struct framework *f, const char *id);
 /* Into the table and the agent's list. Takes info and isolation. Bookings are the caller's. */
 struct task *task_add(struct framework *f, struct agent *a, const char *role, Mete__V1__TaskInfo *info,
         Mete__Api__Isolation *isolation, const struct resources *resources);
+/* Borrows from t: free only the struct's own arrays, by task_to_proto_done. */
+void task_to_proto(const struct task *t, Mete__V1__Task *ret);
+void task_to_proto_done(Mete__V1__Task *task);
 void task_remove(struct task *t); /* recovers what it holds and frees it */
 /* The launch is safe on disk (ok) or cannot be: send it, or give it back. */
 void task_launch_ready(struct framework *f, const char *task_id, bool ok);
@@ -213,11 +296,30 @@ void tasks_update(struct agent *a, const Mete__Agent__StatusUpdate *u);
 /* Compares the table with what a (re-)registering agent reports. */
 void tasks_reconcile(struct agent *a, Mete__Agent__TaskReport *const *reports, size_t count);
 void tasks_lost(struct agent *a, Mete__V1__TaskStatus__Reason reason, const char *why);
-struct framework *framework_find(const struct master *m, const char *id);
-struct framework *framework_add(
-        struct master *m, const char *id, const char *name, const struct framework_ops *ops, void *userdata);
-void frameworks_free(struct master *m);
+/* What it asks for itself, without its executor. */
 bool resources_of_task(const Mete__V1__TaskInfo *info, struct resources *ret);
+
+/* ---- executors.c ---- */
+struct executor *executor_find(const struct agent *a, const char *framework_id, const char *executor_id);
+/* Into the tables. Copies. Bookings are the caller's. */
+struct executor *executor_add(struct framework *f, struct agent *a, const char *role,
+        const Mete__V1__ExecutorInfo *info, const struct resources *resources);
+void executor_remove(struct executor *x); /* recovers what it holds and frees it */
+
+/* ---- frameworks/ ---- */
+struct framework *framework_find(const struct master *m, const char *id);
+bool framework_is_completed(const struct master *m, const char *id);
+/* Takes info, which has its id. */
+struct framework *framework_add(
+        struct master *m, Mete__V1__FrameworkInfo *info, const struct framework_ops *ops, void *userdata);
+/* A framework in process, of the role of the queue. */
+struct framework *framework_add_local(
+        struct master *m, const char *id, const char *name, const struct framework_ops *ops, void *userdata);
+static inline bool framework_has(const struct framework *f, Mete__V1__FrameworkInfo__Capability__Type c)
+{
+        return f->capabilities & (1u << c);
+}
+void frameworks_free(struct master *m);
 
 /* ---- api/subscribers.c: what changed, to those who listen ---- */
 struct job;

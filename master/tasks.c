@@ -5,62 +5,12 @@
 
 #include "master/core.h"
 
-/* ---- frameworks ---- */
-
-struct framework *framework_find(const struct master *m, const char *id)
-{
-        struct framework *f;
-
-        HASH_FIND_STR(m->frameworks, id, f);
-        return f;
-}
-
-struct framework *framework_add(
-        struct master *m, const char *id, const char *name, const struct framework_ops *ops, void *userdata)
-{
-        static const char *const roles[] = {QUEUE_ROLE};
-        struct framework *f = NEW0(struct framework);
-
-        f->master = m;
-        f->id = xstrdup(id);
-        f->ops = ops;
-        f->userdata = userdata;
-        f->info = xcalloc(1, sizeof(*f->info));
-        mete__v1__framework_info__init(f->info);
-        f->info->name = xstrdup(name);
-        f->info->user = xstrdup("");
-        f->info->id = xcalloc(1, sizeof(*f->info->id));
-        mete__v1__framework_id__init(f->info->id);
-        f->info->id->value = xstrdup(id);
-        f->info->has_checkpoint = true;
-        f->info->checkpoint = true;
-        HASH_ADD_KEYPTR(hh, m->frameworks, f->id, strlen(f->id), f);
-        allocator_add_framework(m->allocator, id, roles, ELEMENTSOF(roles));
-        allocator_suppress(m->allocator, id, NULL); /* until it asks */
-        return f;
-}
-
-void frameworks_free(struct master *m)
-{
-        struct framework *f, *next;
-        struct task *t, *next_task;
-
-        HASH_ITER (hh, m->frameworks, f, next) {
-                HASH_ITER (hh, f->tasks, t, next_task)
-                        task_remove(t);
-                HASH_DEL(m->frameworks, f);
-                message_free(f->info);
-                free(f->id);
-                free(f);
-        }
-}
-
 /* Tasks of a framework that this master has never heard of are booked and killed in its name. */
 static struct framework *framework_orphan(struct master *m, const char *id)
 {
         struct framework *f = framework_find(m, id);
 
-        return f ? f : framework_add(m, id, "unknown", NULL, NULL);
+        return f ? f : framework_add_local(m, id, "unknown", NULL, NULL);
 }
 
 /* ---- the table ---- */
@@ -75,23 +25,7 @@ struct task *task_find(const struct framework *f, const char *id)
 
 bool resources_of_task(const Mete__V1__TaskInfo *info, struct resources *ret)
 {
-        struct resources all = {};
-
-        if (resources_from_proto(info->resources, info->n_resources, "resources", &all, NULL) < 0)
-                return false;
-        if (info->executor) {
-                struct resources executor = {};
-
-                if (resources_from_proto(info->executor->resources, info->executor->n_resources,
-                            "executor.resources", &executor, NULL) < 0) {
-                        resources_done(&all);
-                        return false;
-                }
-                resources_add(&all, &executor);
-                resources_done(&executor);
-        }
-        *ret = all;
-        return true;
+        return resources_from_proto(info->resources, info->n_resources, "resources", ret, NULL) >= 0;
 }
 
 struct task *task_add(struct framework *f, struct agent *a, const char *role, Mete__V1__TaskInfo *info,
@@ -105,6 +39,8 @@ struct task *task_add(struct framework *f, struct agent *a, const char *role, Me
         t->role = xstrdup(role);
         t->info = info;
         t->isolation = isolation;
+        if (info->executor)
+                t->executor_id = xstrdup(info->executor->executor_id->value);
         t->state = METE__V1__TASK_STATE__TASK_STAGING;
         resources_copy(resources, &t->resources);
         HASH_ADD_KEYPTR(hh, f->tasks, t->id, strlen(t->id), t);
@@ -133,6 +69,10 @@ void task_remove(struct task *t)
         message_free(t->info);
         message_free(t->isolation);
         resources_done(&t->resources);
+        for (size_t i = 0; i < t->n_statuses; i++)
+                message_free(t->statuses[i]);
+        free(t->statuses);
+        free(t->executor_id);
         free(t->role);
         free(t->id);
         free(t);

@@ -51,6 +51,11 @@ int allocator_set_agent_active(struct allocator *a, const char *agent, bool acti
 int allocator_set_role_weight(struct allocator *a, const char *role, uint64_t weight_milli);
 int allocator_add_framework(
         struct allocator *a, const char *framework, const char *const *roles, size_t role_count);
+/* Exactly these from now on. What it holds in others stays booked until it is recovered, and counts for them. */
+int allocator_set_framework_roles(
+        struct allocator *a, const char *framework, const char *const *roles, size_t role_count);
+/* A framework that is not active is not offered anything; bookings, filters and suppression stay. */
+int allocator_set_framework_active(struct allocator *a, const char *framework, bool active);
 /* What it holds is recovered. */
 int allocator_remove_framework(struct allocator *a, const char *framework);
 /* role NULL: all of the framework's. Reviving also forgets its filters. */

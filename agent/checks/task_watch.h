@@ -1,0 +1,18 @@
+/*
+ * What the command executor of Mesos does beside a running command: health checks, checks, and the limit of its completion time. Made when
+ * a command task runs, freed when it ends. Checks run as helper processes in the task's namespaces, cgroup and restrictions. Loop
+ * thread.
+ */
+#pragma once
+
+#include "agent/agent.h"
+#include "proto/mesos.pb-c.h"
+
+struct task_watch;
+struct agent_container;
+
+/* NULL when the task asks for none of it. */
+struct task_watch *task_watch_new(struct agent_container *c);
+struct task_watch *task_watch_free(struct task_watch *w);
+/* Is what the task asks for possible here? -EINVAL with a sentence that names the field. */
+int task_watch_check(const Mete__V1__TaskInfo *task, struct error *e) WARN_UNUSED;

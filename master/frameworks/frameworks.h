@@ -1,0 +1,31 @@
+/*
+ * The life of a framework that speaks the scheduler API: subscribed, disconnected, failed over, removed. It owns struct http_framework
+ * (its stream, its encoding, its heartbeat) and the transitions of framework.state; tasks and offers are others'. Loop thread.
+ */
+#pragma once
+
+#include "master/core.h"
+
+/* From an agent that registers: known frameworks stay as they are, completed ones are not taken (NULL). Arms the failover timeout. */
+struct framework *framework_recover(struct master *m, const Mete__V1__FrameworkInfo *info);
+/*
+ * The end of a framework: agents shut its executors down, its tasks are over at once (KILLED, REASON_FRAMEWORK_REMOVED) and what it
+ * held is free; its id goes to the completed ones and is never accepted again. f becomes one of master.completed_frameworks.
+ */
+void framework_remove(struct framework *f, const char *why);
+/* After f->info changed: roles and capabilities follow, in the allocator too. */
+void framework_info_changed(struct framework *f);
+
+/* The scheduler's stream. Nothing is sent, and nothing kept, while there is none. */
+extern const struct framework_ops http_framework_ops;
+/* Encodes in the scheduler's encoding; a peer that does not read is disconnected. Returns false when it was not sent. */
+bool http_framework_send(struct framework *f, const Mete__V1__Scheduler__Event *event);
+
+/* ---- past tasks: bounded histories for the read side and for what must stay unique ---- */
+#define COMPLETED_TASKS_MAX 1000
+#define UNREACHABLE_TASKS_MAX 1000
+/* task_to_proto() of it, now; drops the oldest above the bound. */
+void framework_keep_completed(struct framework *f, const struct task *t);
+void framework_keep_unreachable(struct framework *f, const struct task *t);
+struct past_task *framework_find_unreachable(const struct framework *f, const char *task_id);
+void framework_forget_unreachable(struct framework *f, struct past_task *p);

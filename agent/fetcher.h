@@ -14,12 +14,13 @@ struct fetch_request {
         const char *container_id;
         Mete__V1__CommandInfo__URI *const *uris;
         size_t uri_count;
-        int sandbox_fd;            /* O_DIRECTORY, owned by user; stays the caller's */
+        int sandbox_fd; /* O_DIRECTORY, owned by user; stays the caller's */
         const struct user_ids *user;
 };
 
 /* Can these be fetched at all? -EINVAL with a sentence that names the field ("command.uris[0].value") and what would be accepted. */
-int fetch_check_uris(Mete__V1__CommandInfo__URI *const *uris, size_t count, const char *field, struct error *e) WARN_UNUSED;
+int fetch_check_uris(Mete__V1__CommandInfo__URI *const *uris, size_t count, const char *field,
+        struct error *e) WARN_UNUSED;
 /* done is called once, from the loop, unless the fetch is freed before: 0, or -errno with a sentence that names the URI. */
 int fetch_start(struct agent *a, const struct fetch_request *r,
         void (*done)(int result, const char *message, void *userdata), void *userdata, struct fetch **ret,

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/offered_resources.h"
 #include "lib/base/option.h"
 #include "lib/base/time.h"
 #include "lib/linux/process.h"
@@ -34,6 +35,7 @@ static const struct option_row rows[] = {
         ROW("insecure", 0, OPTION_BOOL, insecure, NULL, "allow an address that is not loopback, where nobody is authenticated", 0, NULL),
         ROW("cpus", 0, OPTION_MILLI, milli_cpus, "N", "cores to offer (default: all)", UINT64_C(1024000), "Resources"),
         ROW("mem", 0, OPTION_SIZE, memory_bytes, "SIZE", "memory to offer (default: all but 1G, or half of less than 2G)", 0, NULL),
+        ROW("resources", 0, OPTION_STRING, resources, "NAME:VALUE;...", "more to offer: ports:[31000-32000] and the work directory's disk unless they are named", 0, NULL),
         ROW("work-dir", 0, OPTION_STRING, work_dir, "DIR", "checkpoints and sandboxes (default /var/lib/mete/agent)", 0, "Files"),
         ROW("runtime-dir", 0, OPTION_STRING, runtime_dir, "DIR", "state of this boot (default /run/mete/agent-<port>)", 0, NULL),
         ROW("cgroup-root", 0, OPTION_STRING, cgroup_root, "PATH", "below every hierarchy's mount (default mete/agent-<port>)", 0, NULL),
@@ -107,6 +109,13 @@ static int default_resources(struct agent_options *o, struct error *e)
         return 0;
 }
 
+static int check_resources(const struct agent_options *o, struct error *e)
+{
+        _cleanup_resources_ struct resources offered = {0};
+
+        return offered_resources(o, &offered, e);
+}
+
 static int check_paths(const struct agent_options *o, struct error *e)
 {
         for (size_t i = 0; i < o->hide.count; i++)
@@ -177,7 +186,7 @@ int agent_options_parse(struct agent_options *o, int argc, char **argv, struct e
                 r = check_paths(o, e);
         if (r == 0)
                 r = default_resources(o, e);
-        return r;
+        return r == 0 ? check_resources(o, e) : r;
 }
 
 void agent_options_done(struct agent_options *o)

@@ -18,6 +18,7 @@ struct agent_options {
         char *attributes;
         uint64_t milli_cpus;
         uint64_t memory_bytes;
+        char *resources; /* beside cpus and mem: see offered_resources.h */
         uint64_t log_max_bytes;
         uint64_t log_files;
         uint64_t gc_delay_ns;

@@ -4,11 +4,13 @@
 #include <string.h>
 
 #include "agent/container.h"
+#include "agent/offered_resources.h"
 #include "agent/status_message.h"
 #include "lib/base/id.h"
 #include "lib/base/log.h"
 #include "lib/base/resources.h"
 #include "lib/net/codec.h"
+#include "proto/validate.h"
 
 #define ATTRIBUTES_MAX 64
 
@@ -87,24 +89,6 @@ int registration_check_attributes(const char *text, struct error *e)
         return r;
 }
 
-/* ---- resources ---- */
-
-struct scalar_resource {
-        Mete__V1__Resource message;
-        Mete__V1__Value__Scalar scalar;
-};
-
-static Mete__V1__Resource *scalar_resource(struct scalar_resource *x, const char *name, double value)
-{
-        mete__v1__resource__init(&x->message);
-        mete__v1__value__scalar__init(&x->scalar);
-        x->message.name = (char *)name;
-        x->message.type = METE__V1__VALUE__TYPE__SCALAR;
-        x->scalar.value = value;
-        x->message.scalar = &x->scalar;
-        return &x->message;
-}
-
 /* ---- the call ---- */
 
 static size_t add_reports(struct agent *a, Mete__Agent__TaskReport **list)
@@ -123,17 +107,15 @@ static int encode(struct agent *a, struct attributes *attributes, struct buffer 
         Mete__Agent__Call__Subscribe s = METE__AGENT__CALL__SUBSCRIBE__INIT;
         Mete__V1__AgentInfo info = METE__V1__AGENT_INFO__INIT;
         Mete__V1__AgentID id = METE__V1__AGENT_ID__INIT;
-        struct scalar_resource cpus, mem;
-        Mete__V1__Resource *resources[] = {
-                scalar_resource(&cpus, "cpus", milli_to_double(a->options->milli_cpus)),
-                scalar_resource(&mem, "mem", (double)(a->options->memory_bytes >> 20)),
-        };
+        _cleanup_resources_ struct resources offered = {0};
+
+        if (offered_resources(a->options, &offered, e) < 0)
+                return -EINVAL;
 
         info.hostname = a->options->hostname;
         info.has_port = true;
         info.port = (int32_t)a->options->port;
-        info.n_resources = ELEMENTSOF(resources);
-        info.resources = resources;
+        resources_to_proto(&offered, NULL, /* with_role= */ true, &info.resources, &info.n_resources);
         info.n_attributes = attributes->count;
         info.attributes = attributes->list;
         id.value = a->identity.agent_id;
@@ -159,6 +141,9 @@ static int encode(struct agent *a, struct attributes *attributes, struct buffer 
         for (size_t i = 0; i < s.n_tasks; i++)
                 status_message_report_free(s.tasks[i]);
         free(s.tasks);
+        for (size_t i = 0; i < info.n_resources; i++)
+                message_free(info.resources[i]);
+        free(info.resources);
         return r < 0 ? error_set_errno(e, r, "cannot encode the registration") : 0;
 }
 

@@ -44,8 +44,8 @@ bool executors_recovering(const struct agent *a);
  * The link is the executor's from here on and replaces an older one, which is closed. Sends SUBSCRIBED, then what waits. An executor
  * that cannot go on (told to end in the meantime) gets SHUTDOWN.
  */
-void executor_subscribe(struct agent_executor *x, struct executor_link *link,
-        const Mete__V1__Executor__Call__Subscribe *s);
+void executor_subscribe(
+        struct agent_executor *x, struct executor_link *link, const Mete__V1__Executor__Call__Subscribe *s);
 /* The link's stream ended by itself; it is freed after this returns. */
 void executor_unsubscribed(struct agent_executor *x, struct executor_link *link);
 /* A status that passed the checks of its form. Repeated uuids are acknowledged again and otherwise ignored. */

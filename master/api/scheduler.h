@@ -13,7 +13,7 @@
 struct scheduler_call {
         struct master *master;
         struct http_request *req;
-        enum codec codec; /* of the call */
+        enum codec codec;                      /* of the call */
         const Mete__V1__Scheduler__Call *call; /* ids are legal, the sub-message of its type is there */
         struct framework *framework;           /* connected; NULL for SUBSCRIBE */
         struct peer peer;

@@ -19,8 +19,7 @@ bool framework_is_completed(const struct master *m, const char *id)
 {
         const struct framework *f;
 
-        DL_FOREACH(m->completed_frameworks, f)
-        {
+        DL_FOREACH (m->completed_frameworks, f) {
                 if (str_equal(f->id, id))
                         return true;
         }
@@ -66,8 +65,7 @@ struct framework *framework_add(
         take_roles(f);
         take_capabilities(f);
         HASH_ADD_KEYPTR(hh, m->frameworks, f->id, strlen(f->id), f);
-        allocator_add_framework(
-                m->allocator, f->id, (const char *const *)f->roles.items, f->roles.count);
+        allocator_add_framework(m->allocator, f->id, (const char *const *)f->roles.items, f->roles.count);
         return f;
 }
 

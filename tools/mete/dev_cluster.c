@@ -17,6 +17,8 @@
 #define STOP_AGENT_NS (30 * NSEC_PER_SEC) /* tasks get their grace period first */
 #define STOP_MASTER_NS (10 * NSEC_PER_SEC)
 #define MEMORY_RESERVE (UINT64_C(1) << 30) /* left to the machine, as the agent does by itself */
+#define PORT_FIRST 31000                   /* what one agent offers by itself; they must not offer the same */
+#define PORT_LAST 32000
 
 enum dev_state {
         DEV_STARTING_MASTER,
@@ -259,9 +261,12 @@ static int describe_master(struct dev_cluster *c, struct error *e)
 }
 
 /* Several agents share the machine evenly; a single one decides for itself. */
-static void add_share(struct dev_process *p, uint64_t agents)
+static void add_share(struct dev_process *p, uint64_t agents, size_t index)
 {
         uint64_t milli_cpus = (uint64_t)machine_cpu_count() * 1000 / agents, bytes = 0;
+        uint64_t ports = (PORT_LAST - PORT_FIRST + 1) / agents, first = PORT_FIRST + (index - 1) * ports;
+        _cleanup_free_ char *resources = xasprintf(
+                "ports:[%llu-%llu]", (unsigned long long)first, (unsigned long long)(first + ports - 1));
         _cleanup_free_ char *cpus = NULL, *mem = NULL;
 
         if (agents < 2 || machine_memory_bytes(&bytes) < 0)
@@ -273,6 +278,8 @@ static void add_share(struct dev_process *p, uint64_t agents)
         string_list_add(&p->argv, cpus);
         string_list_add(&p->argv, "--mem");
         string_list_add(&p->argv, mem);
+        string_list_add(&p->argv, "--resources");
+        string_list_add(&p->argv, resources);
 }
 
 static int describe_agent(struct dev_cluster *c, size_t index, struct error *e)
@@ -292,7 +299,7 @@ static int describe_agent(struct dev_cluster *c, size_t index, struct error *e)
                 "--work-dir", dir, "--hide", o->work_dir, "--kill-tasks-on-exit"};
         for (size_t i = 0; i < ELEMENTSOF(argv); i++)
                 string_list_add(&p->argv, argv[i]);
-        add_share(p, o->agents);
+        add_share(p, o->agents, index);
         return 0;
 }
 

@@ -230,7 +230,7 @@ static void registers_and_answers_pings(void **state)
 
         const Mete__Agent__Call *c = wait_for(f, METE__AGENT__CALL__TYPE__SUBSCRIBE, 1);
         assert_null(c->agent_id);
-        assert_int_equal(c->subscribe->agent_info->n_resources, 2);
+        assert_int_equal(c->subscribe->agent_info->n_resources, 4); /* cpus, mem, ports, disk */
         send_json(f, "{\"type\":\"PING\",\"epoch\":0}");
         c = wait_for(f, METE__AGENT__CALL__TYPE__PONG, 1);
         assert_string_equal(c->agent_id->value, "u-S1");

@@ -1,0 +1,70 @@
+/* What an agent offers: defaults, overrides and refusals. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "agent/offered_resources.h"
+
+static struct agent_options options(const char *resources)
+{
+        return (struct agent_options){.milli_cpus = 1500,
+                .memory_bytes = UINT64_C(3) << 30,
+                .work_dir = (char *)"/nowhere/below/the/root",
+                .resources = (char *)resources};
+}
+
+static void test_defaults(void **state)
+{
+        const struct agent_options o = options(NULL);
+        _cleanup_resources_ struct resources r = {0};
+        _cleanup_resources_ struct resources ports = {0};
+
+        assert_int_equal(offered_resources(&o, &r, NULL), 0);
+        assert_int_equal(resources_scalar(&r, "cpus"), 1500);
+        assert_int_equal(resources_scalar(&r, "mem"), 3072000);
+        assert_true(resources_scalar(&r, "disk") > 0);
+        assert_int_equal(resources_parse("ports:[31000-32000]", &ports, NULL), 0);
+        assert_true(resources_contains(&r, &ports));
+}
+
+static void test_named(void **state)
+{
+        const struct agent_options o = options("ports:[8000-8001];disk:10;licences:{a,b}");
+        _cleanup_resources_ struct resources r = {0};
+        _cleanup_free_ char *text = NULL;
+
+        assert_int_equal(offered_resources(&o, &r, NULL), 0);
+        text = resources_to_string(&r);
+        assert_string_equal(text, "cpus:1.5;disk:10;licences:{a,b};mem:3072;ports:[8000-8001]");
+}
+
+static void test_refusals(void **state)
+{
+        static const char *const bad[] = {
+                "cpus:1", "mem:5", "ports:5", "ports:[1-70000]", "disk:[1-2]", "disk:-1", "x", ";;:"};
+
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
+                const struct agent_options o = options(bad[i]);
+                _cleanup_error_ struct error e = {0};
+                struct resources r = {0};
+
+                if (offered_resources(&o, &r, &e) != -EINVAL)
+                        fail_msg("accepted: %s", bad[i]);
+                assert_non_null(strstr(error_message(&e), "--resources"));
+        }
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_defaults),
+                cmocka_unit_test(test_named),
+                cmocka_unit_test(test_refusals),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -11,16 +11,19 @@
 #include <event2/dns.h>
 #include <event2/event.h>
 #include <event2/http.h>
+#include <event2/keyvalq_struct.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 #include <utlist.h>
 
 #include "lib/base/utf8.h"
+#include "lib/net/http_wire.h"
 #include "lib/net/recordio.h"
 
 #define HEADERS_MAX (64 * 1024)
@@ -53,10 +56,16 @@ struct http_call {
 
 struct http_client {
         struct loop *loop;
-        struct evdns_base *dns; /* NULL: the host is an address */
-        struct evhttp_connection *connection;
-        struct bufferevent *io; /* the connection's */
-        char *name;             /* "host:port", for headers and messages */
+        struct evdns_base *dns;               /* NULL: the host is an address */
+        struct evhttp_connection *connection; /* NULL: over a unix socket, by wire */
+        struct bufferevent *io;               /* the connection's */
+        struct http_wire *wire;
+        struct http_call *on_wire; /* whose exchange it is */
+        struct evkeyvalq headers;  /* sent with every request */
+        int wire_status;
+        struct evkeyvalq *wire_headers;
+        struct evkeyvalq *answer_headers; /* while a callback tells of that answer */
+        char *name;                       /* "host:port", for headers and messages */
         struct http_call *calls;
         int prepared_fd;
         bool pump_posted, dead;
@@ -158,13 +167,8 @@ static void take_records(struct http_call *call, const void *data, size_t len)
                 fail(call, r, "the stream is not RecordIO: expected a decimal length and a line feed");
 }
 
-static void on_chunk(struct evhttp_request *message, void *userdata)
+static void take_body(struct http_call *call, const void *data, size_t len)
 {
-        struct http_call *call = userdata;
-        struct evbuffer *input = evhttp_request_get_input_buffer(message);
-        size_t len = evbuffer_get_length(input);
-        const void *data = evbuffer_pullup(input, -1);
-
         if (call->finished || len == 0)
                 return;
         if (call->opened) {
@@ -178,18 +182,33 @@ static void on_chunk(struct evhttp_request *message, void *userdata)
         }
 }
 
-static int on_head(struct evhttp_request *message, void *userdata)
+static void on_chunk(struct evhttp_request *message, void *userdata)
 {
-        struct http_call *call = userdata;
+        struct evbuffer *input = evhttp_request_get_input_buffer(message);
+        size_t len = evbuffer_get_length(input);
 
-        if (call->finished || !call->streaming || evhttp_request_get_response_code(message) != 200)
-                return 0;
+        take_body(userdata, evbuffer_pullup(input, -1), len);
+}
+
+static void take_head(struct http_call *call, int status, struct evkeyvalq *headers)
+{
+        if (call->finished || !call->streaming || status != 200)
+                return;
         call->opened = true;
         loop_timer_disarm(call->timer);
         if (call->idle_timeout_ns > 0)
                 loop_timer_arm(call->timer, call->idle_timeout_ns, 0);
-        if (call->on_open)
+        if (call->on_open) {
+                call->client->answer_headers = headers;
                 call->on_open(call->userdata);
+                call->client->answer_headers = NULL;
+        }
+}
+
+static int on_head(struct evhttp_request *message, void *userdata)
+{
+        take_head(userdata, evhttp_request_get_response_code(message),
+                evhttp_request_get_input_headers(message));
         return 0;
 }
 
@@ -214,11 +233,11 @@ static void on_failed(enum evhttp_request_error reason, void *userdata)
         }
 }
 
-static void answered(struct http_call *call, struct evhttp_request *message)
+static void answered(struct http_call *call, int status, struct evkeyvalq *headers)
 {
         struct http_response response = {
-                .status = evhttp_request_get_response_code(message),
-                .content_type = evhttp_find_header(evhttp_request_get_input_headers(message), "Content-Type"),
+                .status = status,
+                .content_type = evhttp_find_header(headers, "Content-Type"),
         };
 
         if (call->opened && recordio_decoder_partial(call->decoder)) {
@@ -227,7 +246,9 @@ static void answered(struct http_call *call, struct evhttp_request *message)
         }
         response.body = call->body.data ? call->body.data : "";
         response.body_len = call->body.len;
+        call->client->answer_headers = headers;
         finish(call, &response);
+        call->client->answer_headers = NULL;
 }
 
 /* The last callback of a message: evhttp frees it after this, if it has not done so already (message is
@@ -240,7 +261,8 @@ static void on_complete(struct evhttp_request *message, void *userdata)
         if (message && evhttp_request_get_response_code(message) != 0) {
                 /* Without chunked encoding the whole body may still be here. */
                 on_chunk(message, call);
-                answered(call, message);
+                answered(call, evhttp_request_get_response_code(message),
+                        evhttp_request_get_input_headers(message));
         } else if (message) {
                 fail(call, -ECONNREFUSED, "cannot connect");
         } else {
@@ -263,13 +285,75 @@ static void on_timeout(struct loop_timer *t, void *userdata)
                 fail(call, -ETIMEDOUT, "no answer in time");
 }
 
+/* ---- what the wire tells ---- */
+
+static void on_wire_head(int status, struct evkeyvalq *headers, void *userdata)
+{
+        struct http_client *c = userdata;
+
+        c->wire_status = status;
+        c->wire_headers = headers;
+        take_head(c->on_wire, status, headers);
+}
+
+static void on_wire_body(const void *data, size_t len, void *userdata)
+{
+        struct http_client *c = userdata;
+
+        take_body(c->on_wire, data, len);
+}
+
+static void on_wire_end(int code, void *userdata)
+{
+        struct http_client *c = userdata;
+        struct http_call *call = TAKE_PTR(c->on_wire);
+
+        if (code == 0)
+                answered(call, c->wire_status, c->wire_headers);
+        else if (code == -EPROTO)
+                fail(call, code, "the answer is not HTTP/1.1");
+        else if (code == -ECONNRESET)
+                fail(call, code, "the connection was lost");
+        else
+                fail(call, code, "cannot connect");
+        pump_later(c);
+}
+
+static const struct http_wire_handlers wire_handlers = {on_wire_head, on_wire_body, on_wire_end};
+
 /* ---- the pump ---- */
+
+static const char *method_name(enum evhttp_cmd_type type);
+
+/* The next one is sent when this one is over. */
+static void send_by_wire(struct http_client *c, struct http_call *call)
+{
+        struct evbuffer *body = evhttp_request_get_output_buffer(call->message), *request = evbuffer_new();
+        struct evkeyval *header;
+
+        if (!request)
+                abort();
+        (void)evbuffer_add_printf(request, "%s %s HTTP/1.1\r\n", method_name(call->method), call->path);
+        TAILQ_FOREACH(header, evhttp_request_get_output_headers(call->message), next)
+        (void)evbuffer_add_printf(request, "%s: %s\r\n", header->key, header->value);
+        (void)evbuffer_add_printf(request, "Content-Length: %zu\r\n\r\n", evbuffer_get_length(body));
+        (void)evbuffer_add_buffer(request, body);
+        c->on_wire = call;
+        http_wire_send(c->wire, request);
+        evbuffer_free(request);
+}
 
 static void send_call(struct http_client *c, struct http_call *call)
 {
         struct evhttp_request *message = call->message;
 
+        if (c->wire && c->on_wire)
+                return;
         call->sent = true;
+        if (c->wire) {
+                send_by_wire(c, call);
+                return;
+        }
         if (evhttp_make_request(c->connection, message, call->method, call->path) < 0) {
                 /* Not queued, and whether it was freed depends on where it failed: an out-of-memory path. */
                 call->message = NULL;
@@ -283,18 +367,22 @@ static void client_destroy(struct http_client *c)
 {
         struct http_call *call, *next;
 
-        evhttp_connection_set_closecb(c->connection, NULL, NULL);
+        if (c->connection)
+                evhttp_connection_set_closecb(c->connection, NULL, NULL);
         c->pump_posted = true; /* there is no next time */
         /* What a handler asked of a client that was being freed. */
         DL_FOREACH_SAFE (c->calls, call, next)
                 fail(call, -ECANCELED, "the client was closed");
         DL_FOREACH_SAFE (c->calls, call, next) {
-                if (call->message && !call->sent)
+                if (call->message && (c->wire || !call->sent))
                         evhttp_request_free(call->message);
                 call_free(call);
         }
         /* Frees the messages that are queued on it, without callbacks. */
-        evhttp_connection_free(c->connection);
+        if (c->connection)
+                evhttp_connection_free(c->connection);
+        (void)http_wire_free(c->wire);
+        evhttp_clear_headers(&c->headers);
         if (c->dns)
                 evdns_base_free(c->dns, /* fail_requests= */ 0);
         free(c->name);
@@ -311,6 +399,11 @@ static void pump(void *userdata)
                 client_destroy(c);
                 return;
         }
+        /* Told, but not over: whoever cut it or lost patience. */
+        if (c->on_wire && c->on_wire->finished) {
+                http_wire_reset(c->wire);
+                c->on_wire = NULL;
+        }
         /* Callbacks may add calls, which go to the end, and finish others; only this function frees. */
         DL_FOREACH_SAFE (c->calls, call, next) {
                 if (!call->finished && !call->sent && !call->refused)
@@ -321,7 +414,9 @@ static void pump(void *userdata)
         DL_FOREACH_SAFE (c->calls, call, next) {
                 if (!call->finished || c->dead)
                         continue;
-                if (call->message && call->sent)
+                if (call == c->on_wire)
+                        continue; /* since a moment ago: the next round */
+                if (call->message && call->sent && !c->wire)
                         evhttp_cancel_request(call->message);
                 else if (call->message)
                         evhttp_request_free(call->message);
@@ -352,6 +447,14 @@ static enum evhttp_cmd_type method_type(const char *name)
         return 0;
 }
 
+static const char *method_name(enum evhttp_cmd_type type)
+{
+        for (size_t i = 0; i < ELEMENTSOF(methods); i++)
+                if (methods[i].type == type)
+                        return methods[i].name;
+        return NULL;
+}
+
 static void header_add(struct http_call *call, const char *name, const char *value)
 {
         if (value)
@@ -371,6 +474,7 @@ static struct http_call *call_new(struct http_client *c, const char *method, con
         const char *content_type, const char *accept, const void *body, size_t len)
 {
         struct http_call *call = NEW0(struct http_call);
+        struct evkeyval *header;
 
         call->client = c;
         call->method = method_type(method);
@@ -385,6 +489,8 @@ static struct http_call *call_new(struct http_client *c, const char *method, con
         header_add(call, "Host", c->name);
         header_add(call, "Content-Type", content_type);
         header_add(call, "Accept", accept);
+        TAILQ_FOREACH(header, &c->headers, next)
+        header_add(call, header->key, header->value);
         if (len > 0 && evbuffer_add(evhttp_request_get_output_buffer(call->message), body, len) < 0)
                 abort();
         DL_APPEND(c->calls, call);
@@ -449,6 +555,7 @@ int http_client_new(
         if (strcasecmp(host, "localhost") == 0)
                 host = "127.0.0.1";
         c->loop = l;
+        TAILQ_INIT(&c->headers);
         c->prepared_fd = -1;
         c->name = xasprintf(strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, port);
         /* Resolved by the loop, so that no name server can hold it up. */
@@ -473,6 +580,36 @@ int http_client_new(
         (void)evbuffer_add_cb(bufferevent_get_output(c->io), on_output, c);
         *ret = c;
         return 0;
+}
+
+int http_client_new_unix(struct loop *l, const char *path, struct http_client **ret, struct error *e)
+{
+        struct http_client *c = NEW0(struct http_client);
+        int r;
+
+        r = http_wire_new(l, path, &wire_handlers, c, &c->wire, e);
+        if (r < 0) {
+                free(c);
+                return r;
+        }
+        c->loop = l;
+        TAILQ_INIT(&c->headers);
+        c->prepared_fd = -1;
+        c->name = xstrdup("localhost");
+        *ret = c;
+        return 0;
+}
+
+void http_client_set_header(struct http_client *c, const char *name, const char *value)
+{
+        (void)evhttp_remove_header(&c->headers, name);
+        if (value)
+                (void)evhttp_add_header(&c->headers, name, value);
+}
+
+const char *http_client_answer_header(const struct http_client *c, const char *name)
+{
+        return c->answer_headers ? evhttp_find_header(c->answer_headers, name) : NULL;
 }
 
 struct http_client *http_client_free(struct http_client *c)

@@ -29,9 +29,13 @@ int http_client_new(struct loop *l, const char *host, uint16_t port, struct http
         struct error *e) WARN_UNUSED;
 struct http_client *http_client_free(struct http_client *c);
 
-struct http_header {
-        const char *name, *value;
-};
+/* As above over a unix socket. -ENAMETOOLONG when the path does not fit into a socket's address (107 bytes). */
+int http_client_new_unix(
+        struct loop *l, const char *path, struct http_client **ret, struct error *e) WARN_UNUSED;
+/* A header of every request from here on (copied); NULL takes it out again. One that breaks the line is left out. */
+void http_client_set_header(struct http_client *c, const char *name, const char *value);
+/* Of the answer that an on_open or on_done tells of, while it runs; NULL when there is none. */
+const char *http_client_answer_header(const struct http_client *c, const char *name);
 
 /* timeout_ns 0: 30 s. The body is copied. content_type NULL when body is empty. */
 void http_client_request(struct http_client *c, const char *method, const char *path,

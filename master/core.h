@@ -16,6 +16,7 @@
 #include "lib/net/codec.h"
 #include "lib/net/http_server.h"
 #include "master/allocator/allocator.h"
+#include "master/counters.h"
 #include "master/election/election.h"
 #include "master/master.h"
 #include "master/store/store.h"
@@ -176,6 +177,7 @@ struct framework {
         struct past_task *unreachable;                 /* k: task id -> v, owned; insertion order */
         struct past_task *completed;                   /* DL, owned; oldest first */
         size_t completed_count;
+        struct framework_counters counters;
         UT_hash_handle hh;
         struct framework *prev, *next; /* in master.completed_frameworks */
 };
@@ -190,12 +192,15 @@ struct master {
         struct allocator *allocator;
         struct loop_timer *offer_timer; /* the next look at the allocator: at once, or at its next wake-up */
         bool offers_soon;
+        struct mono_time offers_asked; /* when that was */
         bool stopping;
         char *failure;
         char id[UUID_TEXT_MAX]; /* of this process */
         uint64_t epoch;
         bool leading;
         double start_time;
+        double elected_time; /* 0: not yet */
+        struct master_counters counters;
         uint64_t next_agent, next_offer;
         struct agent *agents;                   /* k: id -> v, owned */
         struct framework *frameworks;           /* k: id -> v, owned */

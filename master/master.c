@@ -55,6 +55,7 @@ void master_put_identity(struct master *m, struct store_batch *b)
 
 struct write {
         struct master *master;
+        struct mono_time begun;
         store_done_handler done;
         void *userdata;
 };
@@ -64,6 +65,8 @@ static void write_done(int result, void *userdata)
 {
         struct write *w = userdata;
 
+        w->master->counters.writes_pending--;
+        samples_add(&w->master->counters.store_write, mono_elapsed_ns(w->begun, mono_now()));
         if (w->done)
                 w->done(result, w->userdata);
         if (result < 0 && !w->master->stopping)
@@ -80,7 +83,8 @@ void master_write(struct master *m, struct store_batch *b, store_done_handler do
                 return;
         }
         w = NEW0(struct write);
-        *w = (struct write){m, done, userdata};
+        *w = (struct write){m, mono_now(), done, userdata};
+        m->counters.writes_pending++;
         store_write(m->store, b, write_done, w);
 }
 
@@ -151,6 +155,7 @@ static int recover_agent(const char *key, const void *value, size_t len, void *u
 
 static int recover(struct master *m, struct error *e)
 {
+        struct mono_time begun = mono_now();
         int r = take_identity(m, e);
 
         if (r >= 0)
@@ -159,6 +164,7 @@ static int recover(struct master *m, struct error *e)
                 r = jobs_recover(m->jobs, e);
         if (r < 0)
                 return r;
+        m->counters.store_fetch_ns = mono_elapsed_ns(begun, mono_now());
         jobs_restore(m->jobs);
         log_info("epoch %ju: %u agents and %zu jobs (%zu ended) from the store", (uintmax_t)m->epoch,
                 HASH_COUNT(m->agents), m->jobs->live_count + m->jobs->ended_count, m->jobs->ended_count);
@@ -172,6 +178,7 @@ static void on_election(enum election_state state, void *userdata)
         if (m->leading && state != ELECTION_LEADER)
                 master_fail(m, "another master leads now");
         m->leading = state == ELECTION_LEADER;
+        m->elected_time = m->leading ? wall_seconds_now() : 0;
         offers_schedule(m);
 }
 

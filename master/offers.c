@@ -58,10 +58,14 @@ static void offers_run(struct master *m)
         m->offers_soon = false;
         if (m->stopping || !m->leading)
                 return;
+        samples_add(&m->counters.allocation_run_latency, mono_elapsed_ns(m->offers_asked, now));
         while (allocator_next_offer(m->allocator, now, &offer))
                 offer_make(m, &offer);
-        if (!m->offers_soon && allocator_next_wakeup(m->allocator, &wakeup))
+        samples_add(&m->counters.allocation_run, mono_elapsed_ns(now, mono_now()));
+        if (!m->offers_soon && allocator_next_wakeup(m->allocator, &wakeup)) {
+                m->offers_asked = wakeup;
                 loop_timer_arm(m->offer_timer, mono_elapsed_ns(now, wakeup) + 1, /* period_ns= */ 0);
+        }
 }
 
 void offers_schedule(struct master *m)
@@ -69,6 +73,7 @@ void offers_schedule(struct master *m)
         if (m->offers_soon || m->stopping)
                 return;
         m->offers_soon = true;
+        m->offers_asked = mono_now();
         loop_timer_arm(m->offer_timer, /* delay_ns= */ 0, /* period_ns= */ 0);
 }
 

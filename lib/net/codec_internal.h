@@ -72,6 +72,8 @@ int codec_fail(struct error *e, const struct codec_path *path, int code, const c
 int codec_json_decode(const ProtobufCMessageDescriptor *d, const char *data, size_t len,
         ProtobufCMessage **ret, struct error *e);
 int codec_json_encode(const ProtobufCMessage *m, bool pretty, struct buffer *out);
+/* Quoted and escaped. */
+void codec_json_string(struct buffer *out, const char *s);
 int codec_protobuf_decode(const ProtobufCMessageDescriptor *d, const uint8_t *data, size_t len,
         ProtobufCMessage **ret, struct error *e);
 int codec_protobuf_encode(const ProtobufCMessage *m, struct buffer *out);

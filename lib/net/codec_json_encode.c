@@ -50,7 +50,7 @@ static void next_item(struct writer *w, bool *first)
         new_line(w);
 }
 
-static void write_escape(struct writer *w, unsigned char c)
+static void write_escape(struct buffer *out, unsigned char c)
 {
         static const char short_forms[] = {['"'] = '"',
                 ['\\'] = '\\',
@@ -62,16 +62,16 @@ static void write_escape(struct writer *w, unsigned char c)
         char text[8] = {'\\', c < sizeof(short_forms) ? short_forms[c] : 0};
         if (!text[1])
                 (void)snprintf(text, sizeof(text), "\\u%04X", c);
-        codec_put(w->out, text, strlen(text));
+        codec_put(out, text, strlen(text));
 }
 
 /* Text that is not UTF-8 (a path in a task's message, say) must not cost the whole event: it shows as U+FFFD.
  */
-static void write_string(struct writer *w, const char *s)
+void codec_json_string(struct buffer *out, const char *s)
 {
         size_t n = strlen(s), start = 0;
-        codec_reserve(w->out, n + 2);
-        put_char(w, '"');
+        codec_reserve(out, n + 2);
+        codec_put(out, "\"", 1);
         for (size_t i = 0; i < n;) {
                 unsigned char c = (unsigned char)s[i];
                 if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\') {
@@ -84,15 +84,20 @@ static void write_string(struct writer *w, const char *s)
                         i += (size_t)len;
                         continue;
                 }
-                codec_put(w->out, s + start, i - start);
+                codec_put(out, s + start, i - start);
                 if (c < 0x80)
-                        write_escape(w, c);
+                        write_escape(out, c);
                 else
-                        codec_put(w->out, "\xef\xbf\xbd", 3);
+                        codec_put(out, "\xef\xbf\xbd", 3);
                 start = ++i;
         }
-        codec_put(w->out, s + start, n - start);
-        put_char(w, '"');
+        codec_put(out, s + start, n - start);
+        codec_put(out, "\"", 1);
+}
+
+static void write_string(struct writer *w, const char *s)
+{
+        codec_json_string(w->out, s);
 }
 
 static void write_unsigned(struct writer *w, uint64_t v, bool negative)

@@ -30,6 +30,7 @@
 #define AGENTS_UNREACHABLE_MAX 1000 /* remembered; the oldest go first */
 #define QUEUE_ROLE "*"
 
+struct credentials;
 struct framework;
 struct http_framework;
 struct jobs;
@@ -152,7 +153,12 @@ struct framework_ops {
         void (*usage)(struct framework *f, const char *task_id, const Mete__Api__TaskUsage *usage);
         /* Agents came, went or changed size. */
         void (*agents_changed)(struct framework *f, struct agent *a, bool gone);
-        const Mete__Api__Isolation *(*isolation)(struct framework *f, const char *task_id);
+        /*
+         * How what is about to be launched is isolated; borrowed. The executor is that of the framework's own or NULL; the task is NULL
+         * for the container of an executor that several tasks share.
+         */
+        const Mete__Api__Isolation *(*isolation)(
+                struct framework *f, const Mete__V1__TaskInfo *task, const Mete__V1__ExecutorInfo *executor);
 };
 
 enum framework_state {
@@ -169,8 +175,11 @@ struct framework {
         void *userdata;
         struct http_framework *http; /* owned by frameworks/; NULL: in process, or an orphan */
         enum framework_state state;
-        uint32_t capabilities;                         /* bits: framework_has() */
-        struct string_list roles;                      /* as the allocator knows them */
+        bool privileged; /* root, or a principal that proved itself, subscribed it: its tasks may run as any user */
+        bool has_owner;
+        uid_t owner;              /* who subscribed, as the kernel told; not known of a recovered one */
+        uint32_t capabilities;    /* bits: framework_has() */
+        struct string_list roles; /* as the allocator knows them */
         double registered, reregistered, unregistered; /* seconds since 1970; 0: never */
         struct task *tasks;                            /* k: task id -> v: struct task, owned */
         struct executor *executors;                    /* DL by framework_prev, framework_next; the agents' */
@@ -187,6 +196,7 @@ struct master {
         const struct master_options *options;
         struct store *store;
         struct election *election;
+        struct credentials *credentials; /* NULL: frameworks do not authenticate */
         struct http_server *server;
         uint16_t port;
         struct allocator *allocator;
@@ -208,6 +218,7 @@ struct master {
         struct framework *completed_frameworks; /* DL, owned; oldest first; without tasks and executors */
         size_t completed_framework_count;
         uint64_t next_framework;
+        struct http_framework *streams; /* k: stream id -> v; those that are connected */
         struct framework *queue_framework;
         struct jobs *jobs;
         struct subscribers *subscribers;

@@ -452,12 +452,13 @@ static void framework_agents_changed(struct framework *f, struct agent *a, bool 
                 queue_set_agent(js->queue, a->id, a->info->hostname, &a->total);
 }
 
-static const Mete__Api__Isolation *framework_isolation(struct framework *f, const char *task_id)
+static const Mete__Api__Isolation *framework_isolation(
+        struct framework *f, const Mete__V1__TaskInfo *task, const Mete__V1__ExecutorInfo *executor)
 {
         uint32_t index;
         struct job *j;
 
-        return job_task_find(jobs_of(f), task_id, &j, &index) < 0 ? NULL : j->spec->isolation;
+        return job_task_find(jobs_of(f), task->task_id->value, &j, &index) < 0 ? NULL : j->spec->isolation;
 }
 
 const struct framework_ops job_framework_ops = {

@@ -211,7 +211,7 @@ static bool accept_task(
                 return false;
         }
         *ret = task_add(f, acc->agent, acc->role, message_copy(info),
-                message_copy(f->ops->isolation ? f->ops->isolation(f, info->task_id->value) : NULL), &need);
+                message_copy(f->ops->isolation ? f->ops->isolation(f, info, NULL) : NULL), &need);
         return true;
 }
 

@@ -32,6 +32,12 @@ static const struct option_row rows[] = {
                 "how long an agent may stay away before its tasks are lost (10m)"),
         ROW(usage_interval_ns, "usage-interval", OPTION_DURATION, "TIME",
                 "how often agents report what tasks use (1s)"),
+        ROW(heartbeat_interval_ns, "heartbeat-interval", OPTION_DURATION, "TIME",
+                "how often a framework's stream gets a HEARTBEAT (15s)", .group = "Frameworks"),
+        ROW(authenticate_frameworks, "authenticate-frameworks", OPTION_BOOL, NULL,
+                "ask frameworks for one of the credentials (HTTP basic authentication)"),
+        ROW(credentials, "credentials", OPTION_STRING, "FILE",
+                "JSON or lines of principal and secret, readable by nobody else"),
         ROW(verbose, "verbose", OPTION_BOOL, NULL, "log every event", .letter = 'v', .group = "Output"),
         ROW(version, "version", OPTION_BOOL, NULL, "print the version and exit"),
 };
@@ -56,6 +62,7 @@ void master_options_init(struct master_options *o)
                 .max_agent_ping_timeouts = 5,
                 .agent_reregister_timeout_ns = 600 * NSEC_PER_SEC,
                 .usage_interval_ns = NSEC_PER_SEC,
+                .heartbeat_interval_ns = 15 * NSEC_PER_SEC,
         };
 }
 
@@ -81,6 +88,11 @@ int master_options_check(const struct master_options *o, struct error *e)
                 return error_set(e, -EINVAL, "--agent-reregister-timeout must be at least 1ms");
         if (o->usage_interval_ns < 10 * NSEC_PER_MSEC)
                 return error_set(e, -EINVAL, "--usage-interval must be at least 10ms");
+        if (o->heartbeat_interval_ns < NSEC_PER_MSEC)
+                return error_set(e, -EINVAL, "--heartbeat-interval must be at least 1ms");
+        if (o->authenticate_frameworks && str_empty(o->credentials))
+                return error_set(e, -EINVAL,
+                        "--authenticate-frameworks needs --credentials: a file with principals and secrets");
         if (str_empty(o->work_dir))
                 return error_set(e, -EINVAL, "--work-dir must not be empty");
         return 0;

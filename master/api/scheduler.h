@@ -13,9 +13,13 @@
 struct scheduler_call {
         struct master *master;
         struct http_request *req;
-        enum codec codec;                      /* of the call */
-        const Mete__V1__Scheduler__Call *call; /* ids are legal, the sub-message of its type is there */
-        struct framework *framework;           /* connected; NULL for SUBSCRIBE */
+        enum codec codec; /* of the call */
+        /*
+         * The sub-message of its type is there. Ids are those that id_validate() takes in SUBSCRIBE, KILL, SHUTDOWN, MESSAGE and
+         * UPDATE_FRAMEWORK. Elsewhere they are as the client wrote them: fit for looking up; what is launched must be checked.
+         */
+        const Mete__V1__Scheduler__Call *call;
+        struct framework *framework; /* connected; NULL for SUBSCRIBE */
         struct peer peer;
         bool answered;
 };

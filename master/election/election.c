@@ -32,6 +32,11 @@ bool election_sole(const struct election *e)
         return e->backend->sole(e);
 }
 
+bool election_leader(const struct election *e, struct election_address *ret)
+{
+        return e->backend->leader && e->backend->leader(e, ret);
+}
+
 struct election *election_free(struct election *e)
 {
         free(e);

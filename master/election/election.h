@@ -12,6 +12,12 @@ struct election;
 enum election_state { ELECTION_FOLLOWER, ELECTION_LEADER };
 typedef void (*election_handler)(enum election_state state, void *userdata);
 
+/* Where clients reach a master. Borrowed from the election. */
+struct election_address {
+        const char *host; /* name, else numeric address */
+        uint16_t port;
+};
+
 struct election_backend {
         const char *scheme; /* "standalone" */
         int (*start)(struct election *e);
@@ -20,6 +26,8 @@ struct election_backend {
          * replaced by an older one). False: somebody else leads, this master must stop.
          */
         bool (*sole)(const struct election *e);
+        /* Who leads, when that is another one and known. NULL: nobody is ever known. */
+        bool (*leader)(const struct election *e, struct election_address *ret);
 };
 
 /* "standalone" */
@@ -27,5 +35,7 @@ int election_new(struct loop *l, const char *url, election_handler handler, void
         struct election **ret, struct error *e) WARN_UNUSED;
 int election_start(struct election *e) WARN_UNUSED; /* the handler may fire at once */
 bool election_sole(const struct election *e);
+/* False when no leader is known. A leader knows its own address better. */
+bool election_leader(const struct election *e, struct election_address *ret);
 struct election *election_free(struct election *e);
 DEFINE_CLEANUP(struct election, election_free)

@@ -20,13 +20,38 @@ union address {
         struct sockaddr_in6 v6;
 };
 
-/* A connection that has sent a request; freed when evhttp tells that it closes. Owned by the server. */
+struct route {
+        char *prefix; /* without a slash at its end; "" is every path */
+        char *methods;
+        http_handler handler;
+        void *userdata;
+};
+
+/* A connection from its acceptance on; freed when evhttp tells that it closes. Owned by the server. */
 struct http_connection {
         struct evhttp_connection *peer; /* the key */
         struct http_server *server;
         struct http_request *active; /* not answered in full yet; NULL between requests */
+        bool served;                 /* has sent a whole request */
+        struct mono_time idle_since; /* while nothing is active */
         union address remote, local;
+        bool is_unix;
+        struct http_unix_peer process; /* is_unix: pidfd owned, -1 when the process was gone already */
         UT_hash_handle hh;
+};
+
+/* Accepted, and not in the table of connections yet: see http_connection.c. */
+struct arrival;
+
+struct http_server {
+        struct loop *loop;
+        struct evhttp *http;
+        size_t max_connections;
+        struct timeval idle_timeout;
+        struct route *routes;
+        size_t route_count;
+        struct http_connection *connections; /* k: evhttp connection -> v: ours, owned */
+        struct arrival *arrivals;
 };
 
 /*
@@ -60,4 +85,16 @@ struct http_request *http_request_new(
 void http_request_lost(struct http_request *r);
 /* Lets evhttp learn that the peer closes while a handler takes its time. */
 void http_connection_watch(struct http_connection *c);
+/* The connection's place in the table, made when it has none. */
+struct http_connection *http_connection_of(struct http_server *s, struct evhttp_connection *peer);
+struct http_connection *http_connection_find(struct http_server *s, struct evhttp_connection *peer);
+void http_connections_start(struct http_server *s);
+void http_connections_stop(struct http_server *s);
+/* Before the evhttp that owns their sockets is freed. */
+void http_listeners_forget(struct http_server *s);
+/*
+ * Packs the body when request and size ask for it, and says so in the headers of the answer. NULL: as it is. Else the caller
+ * frees, and *len is what it has.
+ */
+void *http_answer_compress(struct http_request *r, const void *body, size_t *len);
 const struct timeval *http_server_idle_timeout(const struct http_server *s);

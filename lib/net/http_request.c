@@ -107,6 +107,7 @@ static void on_sent(struct evhttp_request *message, void *userdata)
         const struct timeval *idle = http_server_idle_timeout(c->server);
 
         (void)message;
+        c->idle_since = mono_now();
         bufferevent_setwatermark(connection_io(c), EV_READ, 0, 0);
         (void)bufferevent_set_timeouts(connection_io(c), idle, idle);
 }
@@ -234,6 +235,19 @@ bool http_request_host_is_own(const struct http_request *r)
                inet_pton(AF_INET6, host, &address) == 1;
 }
 
+bool http_request_is_cross_site(const struct http_request *r)
+{
+        return str_equal(http_request_header(r, "Sec-Fetch-Site"), "cross-site");
+}
+
+int http_request_unix_peer(const struct http_request *r, struct http_unix_peer *ret)
+{
+        if (!r->connection || !r->connection->is_unix)
+                return -ENOTCONN;
+        *ret = r->connection->process;
+        return 0;
+}
+
 const void *http_request_body(const struct http_request *r, size_t *ret_len)
 {
         struct evbuffer *body = evhttp_request_get_input_buffer(r->message);
@@ -285,6 +299,7 @@ static const char *reason_phrase(int status)
 void http_respond(struct http_request *r, int status, const char *content_type, const void *body, size_t len)
 {
         struct http_connection *c = r->connection;
+        _cleanup_free_ void *packed = NULL;
         struct evhttp_request *message;
         struct evbuffer *b;
 
@@ -293,6 +308,9 @@ void http_respond(struct http_request *r, int status, const char *content_type, 
                 return;
         }
         b = new_evbuffer();
+        packed = http_answer_compress(r, body, &len);
+        if (packed)
+                body = packed;
         if (evhttp_request_get_command(r->message) == EVHTTP_REQ_HEAD) {
                 /* evhttp would send the body, and leave out how long it is. */
                 char length[32];

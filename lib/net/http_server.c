@@ -1,92 +1,14 @@
 #include "lib/net/http_server.h"
 
-#include <arpa/inet.h>
-#include <event2/bufferevent.h>
-#include <event2/listener.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
-#include <utlist.h>
 
 #include "lib/net/http_internal.h"
-
-#define LISTEN_BACKLOG 1024
-/* How long a listener rests when there is no descriptor left for a connection. */
-#define ACCEPT_PAUSE_NS (100 * NSEC_PER_MSEC)
-
-struct route {
-        char *prefix; /* without a slash at its end; "" is every path */
-        char *methods;
-        http_handler handler;
-        void *userdata;
-};
-
-/* All listeners of the process, since libevent's error callback cannot tell whose listener it is. */
-struct listener {
-        struct evconnlistener *socket; /* owned by the evhttp */
-        struct http_server *server;
-        struct loop_timer *pause;
-        struct listener *next;
-};
-static struct listener *listeners;
-
-struct http_server {
-        struct loop *loop;
-        struct evhttp *http;
-        size_t max_connections;
-        struct timeval idle_timeout;
-        struct route *routes;
-        size_t route_count;
-        struct http_connection *connections; /* k: evhttp connection -> v: ours, owned */
-};
 
 const struct timeval *http_server_idle_timeout(const struct http_server *s)
 {
         return &s->idle_timeout;
-}
-
-/* ---- connections ---- */
-
-static void on_connection_closed(struct evhttp_connection *peer, void *userdata)
-{
-        struct http_connection *c = userdata;
-        struct http_request *active = c->active;
-
-        (void)peer;
-        HASH_DEL(c->server->connections, c);
-        free(c);
-        if (active)
-                http_request_lost(active);
-}
-
-static struct http_connection *connection_find(struct http_server *s, struct evhttp_connection *peer)
-{
-        struct http_connection *c;
-
-        HASH_FIND_PTR(s->connections, &peer, c);
-        return c;
-}
-
-static struct http_connection *connection_of(struct http_server *s, struct evhttp_connection *peer)
-{
-        struct http_connection *c = connection_find(s, peer);
-        int fd = bufferevent_getfd(evhttp_connection_get_bufferevent(peer));
-        socklen_t len;
-
-        if (c)
-                return c;
-        c = NEW0(struct http_connection);
-        c->peer = peer;
-        c->server = s;
-        len = sizeof(c->remote);
-        (void)getpeername(fd, &c->remote.any, &len);
-        len = sizeof(c->local);
-        (void)getsockname(fd, &c->local.any, &len);
-        HASH_ADD_PTR(s->connections, peer, c);
-        evhttp_connection_set_closecb(peer, on_connection_closed, c);
-        return c;
 }
 
 /* ---- routes ---- */
@@ -159,6 +81,15 @@ void http_server_route(
                 .handler = handler,
                 .userdata = userdata,
         };
+}
+
+void http_server_route_process(struct http_server *s, const char *process, const char *prefix,
+        const char *methods, http_handler handler, void *userdata)
+{
+        _cleanup_free_ char *prefixed = xasprintf("/%s%s", process, prefix);
+
+        http_server_route(s, prefix, methods, handler, userdata);
+        http_server_route(s, prefixed, methods, handler, userdata);
 }
 
 static bool has_parent_segment(const char *path)
@@ -235,11 +166,12 @@ static void on_request(struct evhttp_request *message, void *userdata)
 {
         struct http_server *s = userdata;
         struct evhttp_connection *peer = evhttp_request_get_connection(message);
-        struct http_connection *c = connection_of(s, peer);
+        struct http_connection *c = http_connection_of(s, peer);
         struct http_request *r = http_request_new(s->loop, c, message);
         const char *problem;
 
         c->active = r;
+        c->served = true;
         problem = framing_problem(r);
         if (problem)
                 refuse_and_close(r, 400, problem);
@@ -248,102 +180,9 @@ static void on_request(struct evhttp_request *message, void *userdata)
         else
                 route_request(s, r);
         /* The answer may have ended the connection. */
-        c = connection_find(s, peer);
+        c = http_connection_find(s, peer);
         if (c && c->active == r && !r->stream)
                 http_connection_watch(c);
-}
-
-/* ---- listening ---- */
-
-static void on_pause_over(struct loop_timer *t, void *userdata)
-{
-        struct listener *l = userdata;
-
-        (void)t;
-        (void)evconnlistener_enable(l->socket);
-}
-
-/* Out of descriptors, most likely: the loop would spin on a connection that it cannot accept. */
-static void on_accept_error(struct evconnlistener *socket, void *userdata)
-{
-        struct listener *l;
-
-        (void)userdata;
-        LL_FOREACH (listeners, l) {
-                if (l->socket != socket)
-                        continue;
-                (void)evconnlistener_disable(socket);
-                loop_timer_arm(l->pause, ACCEPT_PAUSE_NS, 0);
-        }
-}
-
-static int address_parse(const char *text, uint16_t port, union address *ret, socklen_t *ret_len)
-{
-        union address a = {};
-
-        if (inet_pton(AF_INET, text, &a.v4.sin_addr) == 1) {
-                a.v4.sin_family = AF_INET;
-                a.v4.sin_port = htons(port);
-                *ret_len = sizeof(a.v4);
-        } else if (inet_pton(AF_INET6, text, &a.v6.sin6_addr) == 1) {
-                a.v6.sin6_family = AF_INET6;
-                a.v6.sin6_port = htons(port);
-                *ret_len = sizeof(a.v6);
-        } else {
-                return -EINVAL;
-        }
-        *ret = a;
-        return 0;
-}
-
-bool address_is_loopback(const char *address)
-{
-        union address a;
-        socklen_t len;
-
-        if (address_parse(address, 0, &a, &len) < 0)
-                return false;
-        if (a.any.sa_family == AF_INET)
-                return ntohl(a.v4.sin_addr.s_addr) >> 24 == 127;
-        if (IN6_IS_ADDR_V4MAPPED(&a.v6.sin6_addr))
-                return a.v6.sin6_addr.s6_addr[12] == 127;
-        return IN6_IS_ADDR_LOOPBACK(&a.v6.sin6_addr);
-}
-
-int http_server_listen(
-        struct http_server *s, const char *address, uint16_t port, uint16_t *ret_port, struct error *e)
-{
-        struct evconnlistener *socket;
-        struct listener *l;
-        union address a;
-        socklen_t len;
-        int one = 1;
-
-        if (address_parse(address, port, &a, &len) < 0)
-                return error_set(e, -EINVAL, "cannot listen on '%s': expected a numeric IPv4 or IPv6 address",
-                        address);
-        errno = 0;
-        socket = evconnlistener_new_bind(loop_base(s->loop), NULL, NULL,
-                LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE, LISTEN_BACKLOG, &a.any,
-                (int)len);
-        if (!socket)
-                return error_set_errno(
-                        e, errno ? -errno : -EIO, "cannot listen on %s port %u", address, port);
-        /* Connections inherit it. */
-        (void)setsockopt(evconnlistener_get_fd(socket), IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-        (void)getsockname(evconnlistener_get_fd(socket), &a.any, &len);
-        if (!evhttp_bind_listener(s->http, socket)) {
-                evconnlistener_free(socket);
-                return error_set(e, -ENOMEM, "cannot listen on %s port %u: out of memory", address, port);
-        }
-        l = NEW0(struct listener);
-        *l = (struct listener){.socket = socket, .server = s};
-        l->pause = loop_timer_new(s->loop, on_pause_over, l);
-        LL_PREPEND(listeners, l);
-        evconnlistener_set_error_cb(socket, on_accept_error);
-        if (ret_port)
-                *ret_port = ntohs(a.any.sa_family == AF_INET ? a.v4.sin_port : a.v6.sin6_port);
-        return 0;
 }
 
 /* ---- life ---- */
@@ -380,25 +219,18 @@ int http_server_new(
                                                     EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS |
                                                     EVHTTP_REQ_TRACE | EVHTTP_REQ_CONNECT | EVHTTP_REQ_PATCH);
         evhttp_set_gencb(s->http, on_request, s);
+        http_connections_start(s);
         *ret = s;
         return 0;
 }
 
 struct http_server *http_server_free(struct http_server *s)
 {
-        struct listener *l, *next;
-
         if (!s)
                 return NULL;
-        LL_FOREACH_SAFE(listeners, l, next)
-        {
-                if (l->server != s)
-                        continue;
-                LL_DELETE(listeners, l);
-                (void)loop_timer_free(l->pause);
-                free(l);
-        }
-        /* Closes the connections, each of which takes leave by on_connection_closed(). */
+        http_listeners_forget(s);
+        http_connections_stop(s);
+        /* Closes the connections, each of which takes leave of the table. */
         evhttp_free(s->http);
         for (size_t i = 0; i < s->route_count; i++) {
                 free(s->routes[i].prefix);

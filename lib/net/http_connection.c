@@ -1,0 +1,171 @@
+/*
+ * The table of connections. evhttp keeps what it accepts to itself until a whole request has come; to bound those that never send one, each
+ * is taken up on arrival: evhttp asks for the bufferevent of every connection that it accepts, and soon after that is set up, the
+ * bufferevent's callbacks carry the evhttp connection.
+ */
+#include <event2/bufferevent.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "lib/linux/syscall.h"
+#include "lib/net/http_internal.h"
+
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77 /* Linux 6.5 */
+#endif
+
+struct arrival {
+        struct http_server *server; /* NULL: freed meanwhile */
+        struct bufferevent *io;     /* a reference */
+        struct arrival *prev, *next;
+};
+
+static void on_closed(struct evhttp_connection *peer, void *userdata)
+{
+        struct http_connection *c = userdata;
+        struct http_request *active = c->active;
+
+        (void)peer;
+        HASH_DEL(c->server->connections, c);
+        if (c->is_unix)
+                (void)close_fd(c->process.pidfd);
+        free(c);
+        if (active)
+                http_request_lost(active);
+}
+
+struct http_connection *http_connection_find(struct http_server *s, struct evhttp_connection *peer)
+{
+        struct http_connection *c;
+
+        HASH_FIND_PTR(s->connections, &peer, c);
+        return c;
+}
+
+/*
+ * Before Linux 6.5 the process is opened by its number. That may be another process' by now only if the first ended and the
+ * numbers went once around since it connected, a moment ago.
+ */
+static struct http_unix_peer peer_process(int fd)
+{
+        struct ucred who = {.pid = 0, .uid = (uid_t)-1, .gid = (gid_t)-1};
+        struct http_unix_peer p = {.pidfd = -1};
+        socklen_t len = sizeof(who);
+        int pidfd = -1;
+
+        (void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len);
+        p.pid = who.pid;
+        p.uid = who.uid;
+        p.gid = who.gid;
+        len = sizeof(pidfd);
+        if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &len) == 0)
+                p.pidfd = pidfd;
+        else if (errno == ENOPROTOOPT && who.pid > 0)
+                p.pidfd = MAX(sys_pidfd_open(who.pid, 0), -1);
+        return p;
+}
+
+static void learn_addresses(struct http_connection *c, int fd)
+{
+        socklen_t len = sizeof(c->remote);
+
+        (void)getpeername(fd, &c->remote.any, &len);
+        len = sizeof(c->local);
+        (void)getsockname(fd, &c->local.any, &len);
+        c->is_unix = c->local.any.sa_family == AF_UNIX;
+        if (c->is_unix)
+                c->process = peer_process(fd);
+}
+
+struct http_connection *http_connection_of(struct http_server *s, struct evhttp_connection *peer)
+{
+        struct http_connection *c = http_connection_find(s, peer);
+
+        if (c)
+                return c;
+        c = NEW0(struct http_connection);
+        c->peer = peer;
+        c->server = s;
+        c->idle_since = mono_now();
+        learn_addresses(c, bufferevent_getfd(evhttp_connection_get_bufferevent(peer)));
+        HASH_ADD_PTR(s->connections, peer, c);
+        evhttp_connection_set_closecb(peer, on_closed, c);
+        return c;
+}
+
+/* ---- too many ---- */
+
+/* Is a better to close than b? Who never sent a request goes before who did. */
+static bool goes_first(const struct http_connection *a, const struct http_connection *b)
+{
+        if (!b || a->served != b->served)
+                return !b || !a->served;
+        return a->idle_since.ns < b->idle_since.ns;
+}
+
+static void make_room(struct http_server *s, const struct http_connection *newest)
+{
+        struct http_connection *c, *tmp, *victim = NULL;
+
+        if (HASH_COUNT(s->connections) <= s->max_connections)
+                return;
+        HASH_ITER (hh, s->connections, c, tmp)
+                if (c != newest && !c->active && goes_first(c, victim))
+                        victim = c;
+        if (victim)
+                evhttp_connection_free(victim->peer);
+}
+
+/* ---- arrival ---- */
+
+static void take_up(void *userdata)
+{
+        struct arrival *a = userdata;
+        bufferevent_data_cb on_read, on_write;
+        bufferevent_event_cb on_event;
+        void *peer;
+
+        if (a->server) {
+                DL_DELETE(a->server->arrivals, a);
+                bufferevent_getcb(a->io, &on_read, &on_write, &on_event, &peer);
+                /* None: it is closed already. */
+                if (peer)
+                        make_room(a->server, http_connection_of(a->server, peer));
+        }
+        (void)bufferevent_decref(a->io);
+        free(a);
+}
+
+static struct bufferevent *on_accepted(struct event_base *base, void *userdata)
+{
+        struct http_server *s = userdata;
+        struct arrival *a;
+        struct bufferevent *io = bufferevent_socket_new(base, -1, 0);
+
+        if (!io)
+                return NULL;
+        bufferevent_incref(io);
+        a = NEW0(struct arrival);
+        a->server = s;
+        a->io = io;
+        DL_APPEND(s->arrivals, a);
+        loop_post(s->loop, take_up, a);
+        return io;
+}
+
+void http_connections_start(struct http_server *s)
+{
+        evhttp_set_bevcb(s->http, on_accepted, s);
+}
+
+void http_connections_stop(struct http_server *s)
+{
+        struct arrival *a, *tmp;
+
+        DL_FOREACH_SAFE (s->arrivals, a, tmp) {
+                DL_DELETE(s->arrivals, a);
+                a->server = NULL;
+        }
+}

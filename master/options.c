@@ -2,9 +2,12 @@
 
 #include <arpa/inet.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/net/http_server.h"
 #include "master/queue/queue.h"
+
+#define HOSTNAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-"
 
 #define ROW(field, n, t, v, h, ...)                                                                          \
         {                                                                                                    \
@@ -16,6 +19,8 @@ static const struct option_row rows[] = {
         ROW(address, "address", OPTION_STRING, "ADDRESS", "numeric address to listen on (127.0.0.1)",
                 .group = "Network"),
         ROW(port, "port", OPTION_U64, "PORT", "port to listen on, 0 picks one (5050)", .max = UINT16_MAX),
+        ROW(hostname, "hostname", OPTION_STRING, "NAME",
+                "what clients are told to reach it by (the address)"),
         ROW(insecure, "insecure", OPTION_BOOL, NULL,
                 "allow an address that is not loopback, and peers that cannot be identified"),
         ROW(work_dir, "work-dir", OPTION_STRING, "DIR", "what must outlive the master (/var/lib/mete/master)",
@@ -79,6 +84,11 @@ int master_options_check(const struct master_options *o, struct error *e)
                         "could not be identified. "
                         "Use 127.0.0.1, or --insecure where every machine that reaches the port is trusted",
                         o->address);
+        if (o->hostname && (!*o->hostname || strlen(o->hostname) > 253 ||
+                                   o->hostname[strspn(o->hostname, HOSTNAME_CHARACTERS)]))
+                return error_set(e, -EINVAL,
+                        "--hostname: '%s' is none: letters, digits, dots and hyphens are expected",
+                        o->hostname);
         if (!queue_policy_find(o->policy))
                 return error_set(e, -EINVAL, "--queue-policy: unknown '%s': fifo is expected", o->policy);
         if (o->agent_ping_timeout_ns < NSEC_PER_MSEC || o->max_agent_ping_timeouts < 1)

@@ -15,6 +15,7 @@
 struct agent_api;
 struct log_stream;
 struct agent_container;
+struct agent_task;
 struct http_server;
 struct master_link;
 struct launch_times;
@@ -43,8 +44,8 @@ struct agent {
         int states_fd;      /* <runtime-dir>/containers */
         struct identity identity;
 
-        struct agent_container *containers;         /* k: container id -> v: owned */
-        struct agent_container *containers_by_task; /* k: task_key() -> v: the same */
+        struct agent_container *containers; /* k: container id -> v: owned */
+        struct agent_task *tasks;           /* k: framework id '\n' task id -> v: its container's */
         struct master_link *link;
         struct usage_sampler *sampler;
         struct leftovers leftovers;

@@ -157,7 +157,7 @@ static int decode_container(const char *id, const struct record *r, struct check
                 return -EBADMSG;
         ret->container = (Mete__Checkpoint__Container *)m;
         if (ret->container->version != CHECKPOINT_FORMAT || !str_equal(ret->container->container_id, id) ||
-                !ret->container->framework->id)
+                !ret->container->framework->id || !ret->container->task == !ret->container->executor)
                 return error_set(e, -EBADMSG, "it is of another format or container");
         return 0;
 }

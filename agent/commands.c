@@ -1,29 +1,11 @@
 #include "agent/commands.h"
 
-#include <math.h>
-#include <signal.h>
-
-#include "agent/container.h"
+#include "agent/command_task.h"
 #include "agent/launch.h"
 #include "agent/master_link.h"
 #include "agent/status_message.h"
 #include "lib/base/log.h"
 #include "lib/net/codec.h"
-
-#define GRACE_DEFAULT_NS (3 * NSEC_PER_SEC)
-#define GRACE_MAX_SECONDS 86400.0
-
-static uint64_t grace_ns(const struct agent_container *c, const Mete__Agent__Command__Kill *k)
-{
-        const Mete__V1__KillPolicy *policy = c->info->task->kill_policy;
-
-        if (k->has_grace_seconds && isfinite(k->grace_seconds) && k->grace_seconds >= 0)
-                return (uint64_t)(fmin(k->grace_seconds, GRACE_MAX_SECONDS) * (double)NSEC_PER_SEC);
-        if (policy && policy->grace_period && policy->grace_period->nanoseconds >= 0)
-                return MIN((uint64_t)policy->grace_period->nanoseconds,
-                        (uint64_t)GRACE_MAX_SECONDS * NSEC_PER_SEC);
-        return GRACE_DEFAULT_NS;
-}
 
 static void unknown_task(struct agent *a, const char *framework_id, const char *task_id)
 {
@@ -46,18 +28,13 @@ static void on_kill(struct agent *a, const Mete__Agent__Command *cmd)
 
         if (!k)
                 return;
-        struct agent_container *c = container_find_task(a, k->framework_id->value, k->task_id->value);
-        if (!c) {
+        struct agent_task *t = task_find(a, k->framework_id->value, k->task_id->value);
+        if (!t) {
                 log_info("a kill of task %s, which is not here", k->task_id->value);
                 unknown_task(a, k->framework_id->value, k->task_id->value);
                 return;
         }
-        int signo = k->has_signal ? k->signal : SIGTERM;
-        if (signo < 1 || signo > SIGRTMAX) {
-                log_warning("a kill of task %s with signal %d: SIGTERM is taken", k->task_id->value, signo);
-                signo = SIGTERM;
-        }
-        container_kill(c, signo, grace_ns(c, k), k->has_only_signal && k->only_signal);
+        command_task_kill(t, k);
 }
 
 static void on_acknowledge(struct agent *a, const Mete__Agent__Command *cmd)
@@ -66,9 +43,9 @@ static void on_acknowledge(struct agent *a, const Mete__Agent__Command *cmd)
 
         if (!k)
                 return;
-        struct agent_container *c = container_find_task(a, k->framework_id->value, k->task_id->value);
-        if (c)
-                container_acknowledge(c, k->uuid.data, k->uuid.len);
+        struct agent_task *t = task_find(a, k->framework_id->value, k->task_id->value);
+        if (t)
+                task_acknowledge(t, k->uuid.data, k->uuid.len);
 }
 
 static void on_shutdown(struct agent *a, const Mete__Agent__Command *cmd)

@@ -10,9 +10,8 @@
 
 #include "agent/api/api.h"
 #include "agent/checkpoint.h"
-#include "agent/master_link.h"
 #include "agent/shim/log_read.h"
-#include "agent/status_message.h"
+#include "agent/task.h"
 #include "lib/base/log.h"
 #include "lib/base/table.h"
 #include "lib/linux/syscall.h"
@@ -23,6 +22,7 @@
 
 static const char *const container_state_names[CONTAINER_STATE_MAX] = {
         [CONTAINER_STATE_CREATED] = "created",
+        [CONTAINER_STATE_FETCHING] = "fetching",
         [CONTAINER_STATE_STARTING] = "starting",
         [CONTAINER_STATE_RUNNING] = "running",
         [CONTAINER_STATE_KILLING] = "killing",
@@ -31,7 +31,10 @@ static const char *const container_state_names[CONTAINER_STATE_MAX] = {
 DEFINE_STRING_TABLE(container_state, enum container_state)
 
 static const bool allowed[CONTAINER_STATE_MAX][CONTAINER_STATE_MAX] = {
-        [CONTAINER_STATE_CREATED] = {[CONTAINER_STATE_STARTING] = true, [CONTAINER_STATE_ENDED] = true},
+        [CONTAINER_STATE_CREATED] = {[CONTAINER_STATE_FETCHING] = true,
+                [CONTAINER_STATE_STARTING] = true,
+                [CONTAINER_STATE_ENDED] = true},
+        [CONTAINER_STATE_FETCHING] = {[CONTAINER_STATE_STARTING] = true, [CONTAINER_STATE_ENDED] = true},
         [CONTAINER_STATE_STARTING] = {[CONTAINER_STATE_RUNNING] = true,
                 [CONTAINER_STATE_KILLING] = true,
                 [CONTAINER_STATE_ENDED] = true},
@@ -50,7 +53,7 @@ void container_set_state(struct agent_container *c, enum container_state to)
         assert(container_state_allowed(c->state, to));
         if (to == CONTAINER_STATE_RUNNING || to == CONTAINER_STATE_ENDED)
                 loop_timer_disarm(c->timer);
-        log_debug("task %s: %s -> %s", container_task_id(c), container_state_to_string(c->state),
+        log_debug("%s %s: %s -> %s", c->owner->noun, container_label(c), container_state_to_string(c->state),
                 container_state_to_string(to));
         c->state = to;
 }
@@ -60,17 +63,22 @@ const char *container_id(const struct agent_container *c)
         return c->info->container_id;
 }
 
-const char *container_task_id(const struct agent_container *c)
+const char *container_framework_id(const struct agent_container *c)
 {
-        return c->info->task->task_id->value;
+        return c->info->framework->id->value;
 }
 
-/* ---- the tables ---- */
-
-static char *task_key(const char *framework_id, const char *task_id)
+const char *container_label(const struct agent_container *c)
 {
-        return xasprintf("%s\n%s", framework_id, task_id);
+        return c->info->task ? c->info->task->task_id->value : c->info->executor->executor_id->value;
 }
+
+const char *container_sandbox(const struct agent_container *c)
+{
+        return c->info->sandbox ? gc_relative_path(c->info->sandbox, c->agent->options->work_dir) : NULL;
+}
+
+/* ---- the table ---- */
 
 static void on_timer(struct loop_timer *t, void *userdata);
 
@@ -80,13 +88,11 @@ struct agent_container *container_new(struct agent *a, Mete__Checkpoint__Contain
 
         c->agent = a;
         c->info = info;
-        c->task_key = task_key(info->framework->id->value, info->task->task_id->value);
         c->view.spec = &c->spec;
         c->view.sandbox_fd = -1;
         c->status_fd = -1;
         c->timer = loop_timer_new(a->loop, on_timer, c);
         HASH_ADD_KEYPTR(hh, a->containers, info->container_id, strlen(info->container_id), c);
-        HASH_ADD_KEYPTR(hh_task, a->containers_by_task, c->task_key, strlen(c->task_key), c);
         return c;
 }
 
@@ -117,20 +123,30 @@ struct agent_container *container_free(struct agent_container *c)
         if (c->cleanup_due)
                 clean_host(c);
         HASH_DELETE(hh, c->agent->containers, c);
-        HASH_DELETE(hh_task, c->agent->containers_by_task, c);
+        task_free(c->task);
         stop_watching_status(c);
         loop_child_free(c->shim);
         loop_timer_free(c->timer);
-        status_stream_done(&c->updates);
         close_fd(c->view.sandbox_fd);
         cgroup_free(c->view.cgroup);
         free(c->view.sandbox_path);
         free(c->view.sandbox_in_container);
         container_spec_done(&c->spec);
         message_free(c->info);
-        free(c->task_key);
         free(c);
         return NULL;
+}
+
+void container_forget(struct agent_container *c)
+{
+        struct agent *a = c->agent;
+
+        if (checkpoint_container_remove(a->checkpoints_fd, container_id(c)) < 0)
+                log_warning("%s %s: cannot remove its checkpoint: its end will be reported again after a "
+                            "restart",
+                        c->owner->noun, container_label(c));
+        container_free(c);
+        agent_container_gone(a);
 }
 
 struct agent_container *container_find(struct agent *a, const char *id)
@@ -141,80 +157,12 @@ struct agent_container *container_find(struct agent *a, const char *id)
         return c;
 }
 
-struct agent_container *container_find_task(struct agent *a, const char *framework_id, const char *task_id)
-{
-        _cleanup_free_ char *key = task_key(framework_id, task_id);
-        struct agent_container *c;
-
-        HASH_FIND(hh_task, a->containers_by_task, key, strlen(key), c);
-        return c;
-}
-
 int container_open_state(const struct agent_container *c)
 {
         int fd =
                 openat(c->agent->states_fd, container_id(c), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
         return fd < 0 ? -errno : fd;
-}
-
-/* ---- status updates ---- */
-
-void container_flush_updates(struct agent_container *c)
-{
-        if (!master_link_ready(c->agent->link))
-                return;
-        const Mete__Agent__StatusUpdate *u = status_stream_take_due(&c->updates, mono_now());
-        if (u)
-                master_link_update(c->agent->link, u);
-}
-
-static void checkpoint_updates(struct agent_container *c)
-{
-        _cleanup_error_ struct error e = {0};
-        Mete__Checkpoint__Updates u = status_stream_checkpoint(&c->updates);
-
-        /* A full disk must not stop the machine from telling the truth while this process lives. */
-        if (checkpoint_updates_write(c->agent->checkpoints_fd, container_id(c), &u, &e) < 0)
-                log_error("task %s: %s", container_task_id(c), error_message(&e));
-}
-
-static void push_update(struct agent_container *c, Mete__Agent__StatusUpdate *u)
-{
-        if (status_stream_push(&c->updates, u) < 0) {
-                log_debug("task %s: an update after the terminal one is dropped", container_task_id(c));
-                return;
-        }
-        checkpoint_updates(c);
-}
-
-void container_report(struct agent_container *c, Mete__V1__TaskState state, const char *message)
-{
-        push_update(c, status_message_new(c, state, message));
-        container_flush_updates(c);
-}
-
-void container_acknowledge(struct agent_container *c, const void *uuid, size_t len)
-{
-        if (status_stream_acknowledge(&c->updates, uuid, len) < 0) {
-                log_debug(
-                        "task %s: an acknowledgement of no pending update is ignored", container_task_id(c));
-                return;
-        }
-        if (!c->updates.terminal_acknowledged) {
-                /* While it starts the next update is about to be written: sent twice after a crash, at worst. */
-                if (c->state != CONTAINER_STATE_STARTING)
-                        checkpoint_updates(c);
-                container_flush_updates(c);
-                return;
-        }
-        if (checkpoint_container_remove(c->agent->checkpoints_fd, container_id(c)) < 0)
-                log_warning("task %s: cannot remove its checkpoint: its end will be reported again after a "
-                            "restart",
-                        container_task_id(c));
-        struct agent *a = c->agent;
-        container_free(c);
-        agent_container_gone(a);
 }
 
 /* ---- starting ---- */
@@ -228,8 +176,8 @@ static void deliver_signal(struct agent_container *c, int signo)
         if (r == 0)
                 r = sys_pidfd_send_signal(pidfd, signo);
         if (r < 0 && r != -ESRCH)
-                log_warning("task %s: cannot send %s: %s", container_task_id(c), signal_name(signo),
-                        strerror(-r));
+                log_warning("%s %s: cannot send %s: %s", c->owner->noun, container_label(c),
+                        signal_name(signo), strerror(-r));
 }
 
 static void started(struct agent_container *c, const struct shim_record *r)
@@ -246,9 +194,7 @@ static void started(struct agent_container *c, const struct shim_record *r)
                 return;
         launch_times_add(c->agent->launch_times, &c->clock, r);
         container_set_state(c, CONTAINER_STATE_RUNNING);
-        if (!c->started_reported)
-                container_report(c, METE__V1__TASK_STATE__TASK_RUNNING, NULL);
-        c->started_reported = true;
+        c->owner->started(c);
 }
 
 static void on_status(struct loop_io *io, int fd, uint32_t events, void *userdata)
@@ -320,7 +266,7 @@ static void kill_cgroup(struct agent_container *c)
         _cleanup_error_ struct error e = {0};
 
         if (c->view.cgroup && cgroup_kill(c->view.cgroup, &e) < 0)
-                log_error("task %s: %s", container_task_id(c), error_message(&e));
+                log_error("%s %s: %s", c->owner->noun, container_label(c), error_message(&e));
 }
 
 static void on_timer(struct loop_timer *t, void *userdata)
@@ -329,10 +275,12 @@ static void on_timer(struct loop_timer *t, void *userdata)
 
         if (c->cleanup_due) {
                 clean_host(c);
+                if (c->owner->removed)
+                        c->owner->removed(c);
                 return;
         }
         if (c->state == CONTAINER_STATE_KILLING) {
-                log_debug("task %s: the grace is over", container_task_id(c));
+                log_debug("%s %s: the grace is over", c->owner->noun, container_label(c));
                 kill_cgroup(c);
                 if (c->adopted && !c->shim)
                         look_at_adopted(c);
@@ -340,17 +288,6 @@ static void on_timer(struct loop_timer *t, void *userdata)
         }
         if (c->adopted)
                 look_at_adopted(c);
-}
-
-static bool wants_killing_state(const struct agent_container *c)
-{
-        const Mete__V1__FrameworkInfo *f = c->info->framework;
-
-        for (size_t i = 0; i < f->n_capabilities; i++)
-                if (f->capabilities[i]->type ==
-                        METE__V1__FRAMEWORK_INFO__CAPABILITY__TYPE__TASK_KILLING_STATE)
-                        return true;
-        return false;
 }
 
 void container_kill(struct agent_container *c, int signo, uint64_t grace_ns, bool only_signal)
@@ -366,12 +303,11 @@ void container_kill(struct agent_container *c, int signo, uint64_t grace_ns, boo
         }
         if (!c->kill_asked &&
                 checkpoint_kill_write(c->agent->checkpoints_fd, container_id(c), signal_name(signal)) < 0)
-                log_warning("task %s: the kill could not be checkpointed", container_task_id(c));
+                log_warning("%s %s: the kill could not be checkpointed", c->owner->noun, container_label(c));
         c->kill_asked = true;
         if (c->state != CONTAINER_STATE_KILLING) {
                 container_set_state(c, CONTAINER_STATE_KILLING);
-                if (wants_killing_state(c))
-                        container_report(c, METE__V1__TASK_STATE__TASK_KILLING, NULL);
+                c->owner->killing(c);
         }
         if (!c->record.started_wall_ns)
                 c->kill_signal = signal;
@@ -421,7 +357,7 @@ static void keep_log_offsets(struct agent_container *c)
                 return;
         _cleanup_fd_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0 || write_file_atomic_at(fd, LOG_ANCHORS_NAME, data, n, 0600, /* sync= */ false) < 0)
-                log_debug("task %s: log offsets are not kept", container_task_id(c));
+                log_debug("%s %s: log offsets are not kept", c->owner->noun, container_label(c));
 }
 
 /* An overlay's upper layer may be a large tree: never on the loop, unless the queue is full. */
@@ -452,17 +388,16 @@ void container_end(struct agent_container *c, const struct task_outcome *outcome
         struct agent *a = c->agent;
 
         container_set_state(c, CONTAINER_STATE_ENDED);
-        log_info("task %s: %s%s%s", container_task_id(c), task_state_to_string(outcome->state),
+        log_info("%s %s: %s%s%s", c->owner->noun, container_label(c), task_state_to_string(outcome->state),
                 outcome->message ? ": " : "", outcome->message ? outcome->message : "");
         /* First to disk: an agent that dies while it removes the cgroup could not tell again what the task used. */
-        push_update(c, status_message_terminal(c, outcome));
+        c->owner->ended(c, outcome);
         stop_watching_status(c);
         c->shim = loop_child_free(c->shim);
         forget_runtime(c);
         c->view.sandbox_fd = close_fd(c->view.sandbox_fd);
-        if (c->info->sandbox)
-                gc_add(&a->gc, gc_relative_path(c->info->sandbox, a->options->work_dir));
-        container_flush_updates(c);
+        if (container_sandbox(c))
+                gc_add(&a->gc, container_sandbox(c));
         agent_api_container_ended(a, container_id(c));
         /* After the loop has sent what waits: the end is news, the removal of cgroups (about a millisecond) is not. */
         c->cleanup_due = true;
@@ -491,13 +426,12 @@ void container_exited(struct agent_container *c)
         if (found == 0)
                 c->record = r;
         else
-                log_debug("task %s: no record of its shim: %s", container_task_id(c), strerror(-found));
+                log_debug("%s %s: no record of its shim: %s", c->owner->noun, container_label(c),
+                        strerror(-found));
         if (c->record.finished_wall_ns == 0)
                 kill_cgroup(c); /* nobody is left to reap it: what still runs of the task has no parent */
-        if (found == 0 && r.started_wall_ns && !c->started_reported && !r.failed_errno && !c->kill_asked) {
-                c->started_reported = true;
-                container_report(c, METE__V1__TASK_STATE__TASK_RUNNING, NULL);
-        }
+        if (found == 0 && r.started_wall_ns && !r.failed_errno && !c->kill_asked)
+                c->owner->started(c);
         if (c->isolated) {
                 usage_read(c);
                 f.usage = &c->usage.latest;
@@ -505,6 +439,6 @@ void container_exited(struct agent_container *c)
         f.has_record = found == 0;
         f.record = &c->record;
         memory_path(c, &f);
-        task_outcome_decide(&f, &outcome);
+        c->owner->decide(&f, &outcome);
         container_end(c, &outcome);
 }

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "agent/checkpoint.h"
-#include "agent/container.h"
+#include "agent/command_task.h"
 #include "agent/master_link.h"
 #include "agent/shim/spawn.h"
 #include "agent/status_message.h"
@@ -119,7 +119,7 @@ static void remove_sandbox(struct agent_container *c)
 
         c->view.sandbox_fd = close_fd(c->view.sandbox_fd);
         if (remove_tree_at(c->agent->work_fd, path) < 0)
-                log_debug("task %s: its sandbox could not be removed", container_task_id(c));
+                log_debug("%s %s: its sandbox could not be removed", c->owner->noun, container_label(c));
         else
                 gc_remove_empty_parents(c->agent->work_fd, path);
         free(c->info->sandbox);
@@ -260,13 +260,15 @@ void launch_task(struct agent *a, const Mete__Agent__Command__Launch *l)
                 refuse_ids(a, l, &e);
                 return;
         }
-        if (container_find_task(a, l->framework->id->value, l->task->task_id->value)) {
+        if (task_find(a, l->framework->id->value, l->task->task_id->value)) {
                 /* The master repeats itself after a reconnection; a second answer would speak of the first task. */
                 log_warning(
                         "task %s is here already: the repeated launch is ignored", l->task->task_id->value);
                 return;
         }
         struct agent_container *c = container_new(a, container_info_new(a, l));
+        struct agent_task *t = command_task_new(c);
+
         launch_clock_begin(&c->clock);
         if (checkpoint_container_write(a->checkpoints_fd, c->info, &e) < 0) {
                 refuse(c, e.code, &e, /* invalid= */ false);
@@ -285,7 +287,7 @@ void launch_task(struct agent *a, const Mete__Agent__Command__Launch *l)
                 refuse(c, r, &e, /* invalid= */ false);
                 return;
         }
-        log_info("task %s: starting in container %s", container_task_id(c), container_id(c));
+        log_info("task %s: starting in container %s", task_id(t), container_id(c));
         if (!l->skip_starting)
-                container_report(c, METE__V1__TASK_STATE__TASK_STARTING, NULL);
+                task_report(t, METE__V1__TASK_STATE__TASK_STARTING, NULL);
 }

@@ -5,7 +5,6 @@
 #include <sys/random.h>
 
 #include "agent/commands.h"
-#include "agent/container.h"
 #include "agent/registration.h"
 #include "agent/status_message.h"
 #include "lib/base/log.h"
@@ -172,7 +171,6 @@ static void arm_watchdog(struct master_link *l)
 static bool subscribed(struct master_link *l, const Mete__Agent__Command__Subscribed *s)
 {
         _cleanup_error_ struct error e = {0};
-        struct agent_container *c, *tmp;
         struct agent *a = l->agent;
 
         if (registration_accept(a, s->agent_id->value, &e) < 0) {
@@ -189,10 +187,7 @@ static bool subscribed(struct master_link *l, const Mete__Agent__Command__Subscr
         l->complained = false;
         log_info("registered with the master at %s:%u as agent %s", a->options->master_host,
                 a->options->master_port, a->identity.agent_id);
-        HASH_ITER (hh, a->containers, c, tmp) {
-                status_stream_reconnected(&c->updates);
-                container_flush_updates(c);
-        }
+        tasks_reconnected(a);
         return true;
 }
 

@@ -8,13 +8,12 @@
 #include <unistd.h>
 
 #include "agent/checkpoint.h"
-#include "agent/container.h"
+#include "agent/command_task.h"
 #include "agent/launch.h"
 #include "agent/task_spec.h"
 #include "bpf/bpf.h"
 #include "lib/base/log.h"
 #include "lib/net/codec.h"
-#include "proto/validate.h"
 
 /* Names in a directory of ours. */
 static int list_names(int dirfd, struct string_list *ret)
@@ -53,7 +52,7 @@ static void rebuild_spec(struct agent_container *c)
         place.milli_cpus = UINT64_MAX;
         place.memory_bytes = UINT64_MAX;
         if (task_spec_build(&l, &place, &c->spec, &e) < 0) {
-                log_debug("task %s: %s", container_task_id(c), error_message(&e));
+                log_debug("%s %s: %s", c->owner->noun, container_label(c), error_message(&e));
                 c->spec = (struct container_spec){.container_id = xstrdup(container_id(c))};
         }
         if (c->info->sandbox)
@@ -66,7 +65,7 @@ static void find_host_side(struct agent_container *c)
         _cleanup_error_ struct error e = {0};
 
         if (isolators_recover(&c->agent->host, &c->view, &e) < 0)
-                log_debug("task %s: %s", container_task_id(c), error_message(&e));
+                log_debug("%s %s: %s", c->owner->noun, container_label(c), error_message(&e));
         c->isolated = true; /* cleanup copes with what is not there */
 }
 
@@ -85,7 +84,7 @@ static void end_with(struct agent_container *c, Mete__V1__TaskState state,
 static void end_interrupted(struct agent_container *c)
 {
         if (c->view.cgroup && cgroup_kill(c->view.cgroup, NULL) < 0)
-                log_debug("task %s: its cgroup could not be killed", container_task_id(c));
+                log_debug("%s %s: its cgroup could not be killed", c->owner->noun, container_label(c));
         if (c->kill_asked)
                 end_with(c, METE__V1__TASK_STATE__TASK_KILLED,
                         METE__V1__TASK_STATUS__REASON__REASON_TASK_KILLED_DURING_LAUNCH,
@@ -111,7 +110,7 @@ static void recover_this_boot(struct agent_container *c)
 
         find_host_side(c);
         if (held == 1) {
-                log_info("task %s: still running, taken over", container_task_id(c));
+                log_info("%s %s: still running, taken over", c->owner->noun, container_label(c));
                 container_set_state(c, CONTAINER_STATE_STARTING);
                 container_watch_adopted(c);
                 resume_kill(c);
@@ -123,16 +122,16 @@ static void recover_this_boot(struct agent_container *c)
                 container_exited(c);
 }
 
-/* 0 when c goes on, 1 when its end is acknowledged already. Consumes u; NULL: nothing was told yet. */
-static int restore_updates(struct agent_container *c, Mete__Checkpoint__Updates *u)
+/* 0 when t goes on, 1 when its end is acknowledged already. Consumes u; NULL: nothing was told yet. */
+static int restore_updates(struct agent_task *t, Mete__Checkpoint__Updates *u)
 {
         if (!u)
                 return 0;
-        status_stream_restore(&c->updates, u);
-        c->started_reported =
-                c->updates.has_latest && (c->updates.latest == METE__V1__TASK_STATE__TASK_RUNNING ||
-                                                 c->updates.latest == METE__V1__TASK_STATE__TASK_KILLING);
-        return c->updates.terminal_acknowledged;
+        status_stream_restore(&t->updates, u);
+        t->started_reported =
+                t->updates.has_latest && (t->updates.latest == METE__V1__TASK_STATE__TASK_RUNNING ||
+                                                 t->updates.latest == METE__V1__TASK_STATE__TASK_KILLING);
+        return t->updates.terminal_acknowledged;
 }
 
 static void forget(struct agent *a, const char *id)
@@ -157,16 +156,17 @@ static void recover_one(struct agent *a, const char *id)
         }
         const Mete__Checkpoint__Container *info = saved.container;
         struct agent_container *c = container_new(a, TAKE_PTR(saved.container));
-        if (restore_updates(c, TAKE_PTR(saved.updates))) {
+        struct agent_task *t = command_task_new(c);
+        if (restore_updates(t, TAKE_PTR(saved.updates))) {
                 container_free(c);
                 forget(a, id);
                 return;
         }
-        if (c->updates.has_latest && task_state_is_terminal(c->updates.latest)) {
+        if (task_is_ended(t)) {
                 container_set_state(
                         c, CONTAINER_STATE_ENDED); /* told already, but not acknowledged; orphans go below */
-                if (info->sandbox)
-                        gc_add(&a->gc, gc_relative_path(info->sandbox, a->options->work_dir));
+                if (container_sandbox(c))
+                        gc_add(&a->gc, container_sandbox(c));
                 return;
         }
         c->kill_asked = saved.killed;

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/container.h"
 #include "agent/offered_resources.h"
 #include "agent/status_message.h"
 #include "lib/base/id.h"
@@ -93,11 +92,11 @@ int registration_check_attributes(const char *text, struct error *e)
 
 static size_t add_reports(struct agent *a, Mete__Agent__TaskReport **list)
 {
-        struct agent_container *c, *tmp;
+        struct agent_task *t, *tmp;
         size_t n = 0;
 
-        HASH_ITER (hh, a->containers, c, tmp)
-                list[n++] = status_message_report(c);
+        HASH_ITER (hh, a->tasks, t, tmp)
+                list[n++] = status_message_report(t);
         return n;
 }
 
@@ -132,7 +131,7 @@ static int encode(struct agent *a, struct attributes *attributes, struct buffer 
         s.has_highest_epoch = true;
         s.highest_epoch = a->identity.highest_epoch;
         s.address = a->endpoint;
-        s.tasks = xcalloc(HASH_COUNT(a->containers) + 1, sizeof(*s.tasks));
+        s.tasks = xcalloc(HASH_COUNT(a->tasks) + 1, sizeof(*s.tasks));
         s.n_tasks = add_reports(a, s.tasks);
         call.type = METE__AGENT__CALL__TYPE__SUBSCRIBE;
         call.subscribe = &s;

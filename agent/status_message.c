@@ -11,13 +11,6 @@
                 _m;                                                                                          \
         })
 
-Mete__V1__TaskState status_message_latest(const struct agent_container *c)
-{
-        if (c->updates.has_latest)
-                return c->updates.latest;
-        return METE__V1__TASK_STATE__TASK_STAGING;
-}
-
 static double seconds(uint64_t wall_ns)
 {
         return wall_seconds((struct wall_time){wall_ns});
@@ -66,19 +59,19 @@ static Mete__V1__ContainerStatus *container_status(const struct agent_container 
 }
 
 Mete__Agent__StatusUpdate *status_message_new(
-        const struct agent_container *c, Mete__V1__TaskState state, const char *message)
+        const struct agent_task *t, Mete__V1__TaskState state, const char *message)
 {
         Mete__Agent__StatusUpdate *u =
                 NEW_MESSAGE(Mete__Agent__StatusUpdate, mete__agent__status_update__init);
-        Mete__V1__TaskStatus *s =
-                task_status(container_task_id(c), c->info->task->agent_id->value, state, message);
+        Mete__V1__TaskStatus *s = task_status(task_id(t), t->info->agent_id->value, state, message);
+        const struct agent_container *c = t->container;
 
         u->framework_id = framework_id(c->info->framework->id->value);
         u->status = s;
         s->container_status = container_status(c);
-        /* The command runs without an executor of the framework: as its stand-in Mesos names the task itself. */
+        /* A command runs without an executor of the framework: as its stand-in Mesos names the task itself. */
         s->executor_id = NEW_MESSAGE(Mete__V1__ExecutorID, mete__v1__executor_id__init);
-        s->executor_id->value = xstrdup(container_task_id(c));
+        s->executor_id->value = xstrdup(container_label(c));
         u->container_id = xstrdup(container_id(c));
         u->sandbox = xstrdup(c->info->sandbox);
         if (c->record.started_wall_ns) {
@@ -104,10 +97,10 @@ static Mete__V1__TaskResourceLimitation *memory_limitation(const struct agent_co
         return l;
 }
 
-Mete__Agent__StatusUpdate *status_message_terminal(
-        const struct agent_container *c, const struct task_outcome *o)
+Mete__Agent__StatusUpdate *status_message_terminal(const struct agent_task *t, const struct task_outcome *o)
 {
-        Mete__Agent__StatusUpdate *u = status_message_new(c, o->state, o->message);
+        Mete__Agent__StatusUpdate *u = status_message_new(t, o->state, o->message);
+        const struct agent_container *c = t->container;
 
         u->status->has_reason = o->has_reason;
         u->status->reason = o->reason;
@@ -115,7 +108,8 @@ Mete__Agent__StatusUpdate *status_message_terminal(
                 u->status->limitation = memory_limitation(c);
         u->has_exit_code = o->has_exit_code;
         u->exit_code = o->exit_code;
-        u->usage = usage_to_message(c);
+        if (c->task)
+                u->usage = usage_to_message(c);
         u->has_finished = true;
         u->finished =
                 c->record.finished_wall_ns ? seconds(c->record.finished_wall_ns) : wall_seconds(wall_now());
@@ -136,17 +130,19 @@ Mete__Agent__StatusUpdate *status_message_unknown(
         return u;
 }
 
-Mete__Agent__TaskReport *status_message_report(const struct agent_container *c)
+Mete__Agent__TaskReport *status_message_report(const struct agent_task *t)
 {
+        const struct agent_container *c = t->container;
         Mete__Agent__TaskReport *r = NEW_MESSAGE(Mete__Agent__TaskReport, mete__agent__task_report__init);
 
         r->framework_id = c->info->framework->id;
-        r->task = c->info->task;
-        r->state = status_message_latest(c);
+        r->task = (Mete__V1__TaskInfo *)t->info;
+        r->state = task_latest_state(t);
         r->container_id = c->info->container_id;
         r->isolation = c->info->isolation;
         r->sandbox = c->info->sandbox;
-        r->usage = usage_to_message(c);
+        if (c->task)
+                r->usage = usage_to_message(c);
         if (c->record.started_wall_ns) {
                 r->has_started = true;
                 r->started = seconds(c->record.started_wall_ns);

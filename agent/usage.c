@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 
-#include "agent/container.h"
 #include "agent/master_link.h"
+#include "agent/task.h"
 #include "lib/net/codec.h"
 
 #define SAMPLE_PERIOD_NS NSEC_PER_SEC
@@ -143,7 +143,7 @@ static void send_usage(struct agent *a)
 
         u.rows = xcalloc(HASH_COUNT(a->containers) + 1, sizeof(*u.rows));
         HASH_ITER (hh, a->containers, c, tmp)
-                if (c->state != CONTAINER_STATE_ENDED && c->usage.valid)
+                if (c->task && c->state != CONTAINER_STATE_ENDED && c->usage.valid)
                         u.rows[u.n_rows++] = row_new(c);
         if (u.n_rows > 0)
                 master_link_usage(a->link, &u);
@@ -161,11 +161,10 @@ static void on_tick(struct loop_timer *t, void *userdata)
         struct agent_container *c, *tmp;
         struct mono_time now = mono_now();
 
-        HASH_ITER (hh, a->containers, c, tmp) {
+        HASH_ITER (hh, a->containers, c, tmp)
                 if (c->isolated)
                         usage_read(c);
-                container_flush_updates(c); /* updates whose retry is due */
-        }
+        tasks_flush_updates(a);
         if (!master_link_ready(a->link) ||
                 mono_elapsed_ns(s->sent_at, now) + SAMPLE_PERIOD_NS / 2 < s->interval_ns)
                 return;

@@ -33,22 +33,24 @@ static char *job_of(const char *task_id)
 }
 
 /* Borrows from c, save for job_id and usage. */
-static Mete__Api__Task *task_new(const struct agent_container *c)
+static Mete__Api__Task *message_of(const struct agent_task *x)
 {
+        const struct agent_container *c = x->container;
         Mete__Api__Task *t = NEW0(Mete__Api__Task);
         const struct container_spec *s = &c->spec;
 
         mete__api__task__init(t);
-        t->task_id = c->info->task->task_id->value;
+        t->task_id = x->info->task_id->value;
         t->job_id = job_of(t->task_id);
-        t->name = c->info->task->name;
-        t->state = status_message_latest(c);
+        t->name = x->info->name;
+        t->state = task_latest_state(x);
         t->agent_id = c->agent->identity.agent_id;
         t->agent_address = c->agent->endpoint;
         t->container_id = c->info->container_id;
         t->sandbox = c->info->sandbox;
         t->user = s->user;
-        t->usage = usage_to_message(c);
+        if (c->task) /* an executor's is of all its tasks together */
+                t->usage = usage_to_message(c);
         if (c->record.started_wall_ns)
                 SET(t, started, wall_seconds((struct wall_time){c->record.started_wall_ns}));
         SET(t, cpus, (double)s->milli_cpus / 1000.0);
@@ -63,8 +65,7 @@ static Mete__Api__Task *task_new(const struct agent_container *c)
 static bool may_see(const struct api_request *r, const struct agent_container *c)
 {
         uid_t owner;
-        const char *path =
-                c->info->sandbox ? gc_relative_path(c->info->sandbox, r->agent->options->work_dir) : NULL;
+        const char *path = container_sandbox(c);
 
         if (r->caller.trusted)
                 return true;
@@ -74,13 +75,13 @@ static bool may_see(const struct api_request *r, const struct agent_container *c
 void api_get_containers(struct api_request *r)
 {
         Mete__Api__Response m = METE__API__RESPONSE__INIT;
-        struct agent_container *c, *tmp;
+        struct agent_task *t, *tmp;
 
         m.type = METE__API__RESPONSE__TYPE__GET_CONTAINERS;
-        m.tasks = xcalloc(HASH_COUNT(r->agent->containers) + 1, sizeof(*m.tasks));
-        HASH_ITER (hh, r->agent->containers, c, tmp)
-                if (may_see(r, c))
-                        m.tasks[m.n_tasks++] = task_new(c);
+        m.tasks = xcalloc(HASH_COUNT(r->agent->tasks) + 1, sizeof(*m.tasks));
+        HASH_ITER (hh, r->agent->tasks, t, tmp)
+                if (may_see(r, t->container))
+                        m.tasks[m.n_tasks++] = message_of(t);
         api_respond(r, &m);
         for (size_t i = 0; i < m.n_tasks; i++) {
                 free(m.tasks[i]->job_id);

@@ -10,8 +10,8 @@
 #include <utlist.h>
 
 #include "agent/api/api.h"
-#include "agent/container.h"
 #include "agent/shim/log_read.h"
+#include "agent/task.h"
 
 #define CHUNK_BYTES (64u << 10)
 #define AHEAD_BYTES (512u << 10)
@@ -163,12 +163,12 @@ void agent_api_container_ended(struct agent *a, const char *container_id)
 /* The sandbox that the id means: of a container that is known, else the one that ended last. */
 static char *find_sandbox(struct agent *a, const char *task_id)
 {
-        struct agent_container *c, *tmp;
+        struct agent_task *t, *tmp;
         const char *path = NULL;
 
-        HASH_ITER (hh, a->containers, c, tmp)
-                if (str_equal(container_task_id(c), task_id) && c->info->sandbox)
-                        path = gc_relative_path(c->info->sandbox, a->options->work_dir);
+        HASH_ITER (hh, a->tasks, t, tmp)
+                if (str_equal(t->info->task_id->value, task_id) && container_sandbox(t->container))
+                        path = container_sandbox(t->container);
         return xstrdup(path ? path : gc_find(&a->gc, task_id));
 }
 

@@ -14,12 +14,13 @@
 static void transitions(void **state)
 {
         static const bool expected[CONTAINER_STATE_MAX][CONTAINER_STATE_MAX] = {
-                /* to:    created starting running killing ended */
-                /* created  */ {false, true, false, false, true},
-                /* starting */ {false, false, true, true, true},
-                /* running  */ {false, false, false, true, true},
-                /* killing  */ {false, false, false, false, true},
-                /* ended    */ {false, false, false, false, false},
+                /* to:    created fetching starting running killing ended */
+                /* created  */ {false, true, true, false, false, true},
+                /* fetching */ {false, false, true, false, false, true},
+                /* starting */ {false, false, false, true, true, true},
+                /* running  */ {false, false, false, false, true, true},
+                /* killing  */ {false, false, false, false, false, true},
+                /* ended    */ {false, false, false, false, false, false},
         };
 
         for (int from = 0; from < CONTAINER_STATE_MAX; from++)

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "agent/container.h"
+#include "agent/task.h"
 #include "agent/master_link.h"
 #include "lib/base/log.h"
 #include "lib/net/codec.h"
@@ -263,9 +263,9 @@ static void refused_launches_are_kept_until_acknowledged(void **state)
         assert_int_equal(c->update->status->state, METE__V1__TASK_STATE__TASK_ERROR);
         assert_non_null(strstr(c->update->status->message, "task.resources: cpus"));
         memcpy(uuid, c->update->status->uuid.data, UUID_BYTES);
-        struct agent_container *k = container_find_task(&f->agent, "f", "17.0");
+        struct agent_task *k = task_find(&f->agent, "f", "17.0");
         assert_non_null(k);
-        assert_int_equal(k->state, CONTAINER_STATE_ENDED);
+        assert_int_equal(k->container->state, CONTAINER_STATE_ENDED);
 
         /* The connection breaks: the same update again, at once, and the task in the registration. */
         http_stream_close(f->stream);
@@ -280,7 +280,7 @@ static void refused_launches_are_kept_until_acknowledged(void **state)
         acknowledge(f, c->update);
         send_json(f, "{\"type\":\"PING\",\"epoch\":0}");
         (void)wait_for(f, METE__AGENT__CALL__TYPE__PONG, 1);
-        assert_null(container_find_task(&f->agent, "f", "17.0"));
+        assert_null(task_find(&f->agent, "f", "17.0"));
         _cleanup_free_ char *dir = xasprintf("%s/containers", f->path);
         assert_int_equal(rmdir(dir), 0); /* empty: the checkpoint is gone */
 }

@@ -22,8 +22,8 @@ static void on_started(struct agent_container *c)
 
 static void on_killing(struct agent_container *c)
 {
-        if (framework_has_capability(c->info->framework,
-                    METE__V1__FRAMEWORK_INFO__CAPABILITY__TYPE__TASK_KILLING_STATE))
+        if (framework_has_capability(
+                    c->info->framework, METE__V1__FRAMEWORK_INFO__CAPABILITY__TYPE__TASK_KILLING_STATE))
                 task_report(c->task, METE__V1__TASK_STATE__TASK_KILLING, NULL);
 }
 

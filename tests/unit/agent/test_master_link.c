@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "agent/task.h"
 #include "agent/master_link.h"
+#include "agent/task.h"
 #include "lib/base/log.h"
 #include "lib/net/codec.h"
 #include "lib/net/http_server.h"

@@ -121,9 +121,30 @@ bool agent_send_launch(struct agent *a, const struct task *t)
         launch.task = t->info;
         launch.isolation = t->isolation;
         launch.has_skip_starting = launch.skip_starting =
-                t->framework->ops != NULL; /* in process: the queue */
+                t->framework->ops && !t->framework->http; /* in process: the queue */
         c.type = METE__AGENT__COMMAND__TYPE__LAUNCH;
         c.launch = &launch;
+        return agent_send(a, &c);
+}
+
+bool agent_send_launch_group(struct agent *a, struct framework *f, const Mete__V1__ExecutorInfo *executor,
+        struct task *const *tasks, size_t count, const Mete__Api__Isolation *isolation)
+{
+        Mete__Agent__Command c = METE__AGENT__COMMAND__INIT;
+        Mete__Agent__Command__LaunchGroup launch = METE__AGENT__COMMAND__LAUNCH_GROUP__INIT;
+        Mete__V1__TaskGroupInfo group = METE__V1__TASK_GROUP_INFO__INIT;
+        _cleanup_free_ Mete__V1__TaskInfo **infos = xcalloc(count + 1, sizeof(*infos));
+
+        for (size_t i = 0; i < count; i++)
+                infos[i] = tasks[i]->info;
+        group.tasks = infos;
+        group.n_tasks = count;
+        launch.framework = f->info;
+        launch.executor = (Mete__V1__ExecutorInfo *)executor;
+        launch.task_group = &group;
+        launch.isolation = (Mete__Api__Isolation *)isolation;
+        c.type = METE__AGENT__COMMAND__TYPE__LAUNCH_GROUP;
+        c.launch_group = &launch;
         return agent_send(a, &c);
 }
 

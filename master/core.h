@@ -76,8 +76,10 @@ struct offer {
         struct agent *agent;
         char *role;
         struct resources resources;
-        UT_hash_handle hh;
+        struct mono_time made;
+        UT_hash_handle hh; /* in the order in which they were made */
         struct offer *agent_prev, *agent_next;
+        struct offer *framework_prev, *framework_next;
 };
 
 /* A live task: from the accepted launch until its terminal status. */
@@ -150,6 +152,8 @@ struct framework_ops {
                 struct framework *f, struct agent *a, const char *executor_id, const void *data, size_t len);
         /* An executor ended with this wait status (-1: not known); executor_id NULL: the agent is lost. */
         void (*failure)(struct framework *f, struct agent *a, const char *executor_id, int status);
+        /* What became of an operation of an ACCEPT that asked to hear of it by an id. */
+        void (*operation)(struct framework *f, const Mete__V1__OperationStatus *status);
         void (*usage)(struct framework *f, const char *task_id, const Mete__Api__TaskUsage *usage);
         /* Agents came, went or changed size. */
         void (*agents_changed)(struct framework *f, struct agent *a, bool gone);
@@ -183,6 +187,9 @@ struct framework {
         double registered, reregistered, unregistered; /* seconds since 1970; 0: never */
         struct task *tasks;                            /* k: task id -> v: struct task, owned */
         struct executor *executors;                    /* DL by framework_prev, framework_next; the agents' */
+        struct offer *offers;                          /* outstanding; DL by framework_prev, framework_next */
+        struct offer_constraints *constraints;         /* owned; NULL: none */
+        char *only_user;                               /* no task may run as another; NULL: as anybody */
         struct past_task *unreachable;                 /* k: task id -> v, owned; insertion order */
         struct past_task *completed;                   /* DL, owned; oldest first */
         size_t completed_count;
@@ -203,6 +210,7 @@ struct master {
         struct loop_timer *offer_timer; /* the next look at the allocator: at once, or at its next wake-up */
         bool offers_soon;
         struct mono_time offers_asked; /* when that was */
+        struct loop_timer *offer_expiry; /* of the oldest outstanding offer, with --offer-timeout */
         bool stopping;
         char *failure;
         char id[UUID_TEXT_MAX]; /* of this process */
@@ -253,6 +261,9 @@ void agent_subscribe(struct master *m, struct http_request *req, const Mete__Age
 void agent_alive(struct agent *a); /* a call came in */
 void agent_unregister(struct agent *a);
 bool agent_send_launch(struct agent *a, const struct task *t);
+/* Of one framework, all to the executor, which is its own. */
+bool agent_send_launch_group(struct agent *a, struct framework *f, const Mete__V1__ExecutorInfo *executor,
+        struct task *const *tasks, size_t count, const Mete__Api__Isolation *isolation);
 bool agent_send_kill(struct agent *a, const char *framework_id, const char *task_id,
         const Mete__Checkpoint__StoredKill *kill, bool only_signal);
 void agent_acknowledge(struct agent *a, const char *framework_id, const char *task_id, const uint8_t *uuid);
@@ -271,6 +282,9 @@ const char *agent_state_to_string(enum agent_state s);
 
 /* ---- offers.c ---- */
 void offers_init(struct master *m);
+/* allocator_options.qualifies, with the master as its userdata: constraints, capabilities, the smallest offers that a role wants. */
+bool offer_qualifies(void *master, const char *framework, const char *role, const char *agent,
+        const struct resources *available);
 void offers_schedule(struct master *m);     /* soon, after the current callback */
 void offers_rescind_agent(struct agent *a); /* each framework is told */
 /* All that the framework has, of the role (NULL: any); told: RESCIND events are due. */
@@ -280,6 +294,8 @@ Mete__V1__Offer *offer_to_proto(const struct offer *o);
 /* Refuses what cannot be evaluated; NULL: every agent qualifies. Kept with the framework until replaced. */
 int framework_set_constraints(struct framework *f, const Mete__V1__Scheduler__OfferConstraints *constraints,
         struct error *e) WARN_UNUSED;
+/* NULL is fine. */
+void offer_constraints_free(struct offer_constraints *c);
 /* Roles in which the framework wants no offers; the others are revived. */
 void framework_set_suppressed(struct framework *f, char *const *roles, size_t count);
 struct offer *offer_find(const struct master *m, const char *id);

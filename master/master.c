@@ -216,7 +216,8 @@ int master_new(struct loop *l, const struct master_options *o, struct master **r
         m->start_time = wall_seconds_now();
         uuid_generate_bytes(uuid);
         uuid_format(uuid, m->id);
-        m->allocator = allocator_new(NULL);
+        m->allocator =
+                allocator_new(&(struct allocator_options){.qualifies = offer_qualifies, .userdata = m});
         offers_init(m);
         m->jobs = jobs_new(m, queue_policy_find(o->policy));
         m->subscribers = subscribers_new(m);

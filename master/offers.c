@@ -19,6 +19,7 @@ static void offer_free(struct offer *o)
 
         HASH_DEL(m->offers, o);
         DL_DELETE2(o->agent->offers, o, agent_prev, agent_next);
+        DL_DELETE2(o->framework->offers, o, framework_prev, framework_next);
         free(o->id);
         free(o->role);
         resources_done(&o->resources);
@@ -46,6 +47,8 @@ static void offer_make(struct master *m, struct allocator_offer *from)
         from->resources = (struct resources){};
         HASH_ADD_KEYPTR(hh, m->offers, o->id, strlen(o->id), o);
         DL_APPEND2(o->agent->offers, o, agent_prev, agent_next);
+        DL_APPEND2(o->framework->offers, o, framework_prev, framework_next);
+        o->made = mono_now();
         allocator_offer_done(from);
         o->framework->ops->offer(o->framework, o);
 }
@@ -87,14 +90,45 @@ void offers_init(struct master *m)
         m->offer_timer = loop_timer_new(m->loop, offers_on_timer, m);
 }
 
+static void offer_rescind(struct offer *o, bool told)
+{
+        const struct framework_ops *ops = o->framework->ops;
+
+        if (told && ops && ops->rescind)
+                ops->rescind(o->framework, o);
+        offer_recover(o, 0);
+        offer_free(o);
+}
+
 void offers_rescind_agent(struct agent *a)
 {
-        while (a->offers) {
-                struct offer *o = a->offers;
+        struct offer *o, *next;
 
-                offer_recover(o, 0);
-                offer_free(o);
+        DL_FOREACH_SAFE2(a->offers, o, next, agent_next)
+        offer_rescind(o, /* told= */ true);
+}
+
+void offers_rescind_framework(struct framework *f, const char *role, bool told)
+{
+        struct offer *o, *next;
+
+        DL_FOREACH_SAFE2(f->offers, o, next, framework_next)
+        if (!role || str_equal(o->role, role))
+                offer_rescind(o, told);
+        offers_schedule(f->master);
+}
+
+void framework_set_suppressed(struct framework *f, char *const *roles, size_t count)
+{
+        for (size_t i = 0; i < f->roles.count; i++) {
+                const char *role = f->roles.items[i];
+                bool suppressed = false;
+
+                for (size_t j = 0; j < count && !suppressed; j++)
+                        suppressed = str_equal(roles[j], role);
+                (void)(suppressed ? allocator_suppress : allocator_revive)(f->master->allocator, f->id, role);
         }
+        offers_schedule(f->master);
 }
 
 void offers_decline(struct framework *f, const char *const *offer_ids, size_t offer_count, uint64_t refuse_ns)

@@ -219,6 +219,83 @@ static struct role *role_get(struct allocator *a, const char *name)
         return role;
 }
 
+/* ---- clients ---- */
+
+/* Is it to be offered something? Follows from three facts; the sorters hold those that are. */
+static void client_update(struct allocator *a, struct client *client)
+{
+        struct role *role = client->role;
+        bool wanted = client->framework->active && client->subscribed && !client->suppressed;
+
+        if (wanted == client->entry.active)
+                return;
+        if (wanted) {
+                sorter_activate(&role->clients, &client->entry, &a->total);
+                sorter_activate(&a->root, &role->entry, &a->total);
+                a->generation++; /* every agent may be of interest now */
+                return;
+        }
+        sorter_deactivate(&role->clients, &client->entry);
+        if (role->clients.count == 0)
+                sorter_deactivate(&a->root, &role->entry);
+}
+
+static struct client *client_get(struct allocator *a, struct framework_slot *framework, const char *role_name)
+{
+        struct role *role = role_get(a, role_name);
+        struct client *client;
+
+        HASH_FIND_PTR(framework->clients, &role, client);
+        if (client)
+                return client;
+        client = NEW0(struct client);
+        client->framework = framework;
+        client->role = role;
+        sorter_entry_init(&client->entry, framework->id, WEIGHT_DEFAULT_MILLI);
+        HASH_ADD_PTR(framework->clients, role, client);
+        return client;
+}
+
+static void client_forget_filters(struct allocator *a, struct client *client)
+{
+        while (client->filters)
+                filter_drop(a, client->filters);
+}
+
+static void client_free(struct allocator *a, struct client *client)
+{
+        client_forget_filters(a, client);
+        client->subscribed = false;
+        client_update(a, client);
+        sorter_entry_done(&client->entry);
+        HASH_DEL(client->framework->clients, client);
+        free(client);
+}
+
+/* A role that the framework left lives on in the books for as long as something is booked. */
+static void client_done_if_unused(struct allocator *a, struct client *client)
+{
+        if (!client->subscribed && client->entry.allocations == 0)
+                client_free(a, client);
+}
+
+static void client_subscribe(struct allocator *a, struct client *client)
+{
+        if (client->subscribed)
+                return;
+        client->subscribed = true;
+        client->suppressed = false;
+        client_update(a, client);
+}
+
+static void client_unsubscribe(struct allocator *a, struct client *client)
+{
+        client->subscribed = false;
+        client_forget_filters(a, client);
+        client_update(a, client);
+        client_done_if_unused(a, client);
+}
+
 /* ---- agents ---- */
 
 int allocator_add_agent(struct allocator *a, const char *id, const struct resources *total,
@@ -229,7 +306,7 @@ int allocator_add_agent(struct allocator *a, const char *id, const struct resour
         if (find_agent(a, id))
                 return -EEXIST;
         for (size_t i = 0; i < used_count; i++)
-                if (!find_client(a, used[i].framework, used[i].role))
+                if (!find_framework(a, used[i].framework))
                         return -ENOENT;
         agent = NEW0(struct agent_slot);
         agent->id = xstrdup(id);
@@ -239,7 +316,8 @@ int allocator_add_agent(struct allocator *a, const char *id, const struct resour
         total_changed(a, &(struct resources){}, total);
         for (size_t i = 0; i < used_count; i++)
                 if (!resources_empty(used[i].resources))
-                        book(a, agent, find_client(a, used[i].framework, used[i].role), used[i].resources);
+                        book(a, agent, client_get(a, find_framework(a, used[i].framework), used[i].role),
+                                used[i].resources);
         agent_recompute(a, agent);
         return 0;
 }
@@ -253,10 +331,14 @@ int allocator_remove_agent(struct allocator *a, const char *id)
         if (!agent)
                 return -ENOENT;
         agent_unlist(a, agent);
-        HASH_ITER (hh, agent->allocations, held, next_held)
-                unbook_all(a, agent, held);
         HASH_ITER (hh, agent->filters, f, next_filter)
                 filter_drop(a, f);
+        HASH_ITER (hh, agent->allocations, held, next_held) {
+                struct client *client = held->client;
+
+                unbook_all(a, agent, held);
+                client_done_if_unused(a, client);
+        }
         total_changed(a, &agent->total, &(struct resources){});
         HASH_DEL(a->agents, agent);
         resources_done(&agent->total);
@@ -296,20 +378,6 @@ int allocator_set_agent_active(struct allocator *a, const char *id, bool active)
 
 /* ---- roles and frameworks ---- */
 
-static void client_activate(struct allocator *a, struct client *client)
-{
-        sorter_activate(&client->role->clients, &client->entry, &a->total);
-        sorter_activate(&a->root, &client->role->entry, &a->total);
-        a->generation++; /* every agent may be of interest now */
-}
-
-static void client_deactivate(struct allocator *a, struct client *client)
-{
-        sorter_deactivate(&client->role->clients, &client->entry);
-        if (client->role->clients.count == 0)
-                sorter_deactivate(&a->root, &client->role->entry);
-}
-
 int allocator_set_role_weight(struct allocator *a, const char *name, uint64_t weight_milli)
 {
         struct role *role;
@@ -329,23 +397,51 @@ int allocator_add_framework(struct allocator *a, const char *id, const char *con
                 return -EEXIST;
         framework = NEW0(struct framework_slot);
         framework->id = xstrdup(id);
+        framework->active = true;
         HASH_ADD_KEYPTR(hh, a->frameworks, framework->id, strlen(framework->id), framework);
-        for (size_t i = 0; i < role_count; i++) {
-                struct client *client;
-
-                if (find_client(a, id, roles[i]))
-                        continue; /* named twice */
-                client = NEW0(struct client);
-                client->framework = framework;
-                client->role = role_get(a, roles[i]);
-                sorter_entry_init(&client->entry, framework->id, WEIGHT_DEFAULT_MILLI);
-                HASH_ADD_PTR(framework->clients, role, client);
-                client_activate(a, client);
-        }
+        for (size_t i = 0; i < role_count; i++)
+                client_subscribe(a, client_get(a, framework, roles[i]));
         return 0;
 }
 
-static void client_remove(struct allocator *a, struct client *client)
+static bool names_role(const char *const *roles, size_t role_count, const char *name)
+{
+        for (size_t i = 0; i < role_count; i++)
+                if (str_equal(roles[i], name))
+                        return true;
+        return false;
+}
+
+int allocator_set_framework_roles(
+        struct allocator *a, const char *id, const char *const *roles, size_t role_count)
+{
+        struct framework_slot *framework = find_framework(a, id);
+        struct client *client, *next;
+
+        if (!framework)
+                return -ENOENT;
+        for (size_t i = 0; i < role_count; i++)
+                client_subscribe(a, client_get(a, framework, roles[i]));
+        HASH_ITER (hh, framework->clients, client, next)
+                if (client->subscribed && !names_role(roles, role_count, client->role->name))
+                        client_unsubscribe(a, client);
+        return 0;
+}
+
+int allocator_set_framework_active(struct allocator *a, const char *id, bool active)
+{
+        struct framework_slot *framework = find_framework(a, id);
+        struct client *client, *next;
+
+        if (!framework)
+                return -ENOENT;
+        framework->active = active;
+        HASH_ITER (hh, framework->clients, client, next)
+                client_update(a, client);
+        return 0;
+}
+
+static void client_recover_all(struct allocator *a, struct client *client)
 {
         struct agent_slot *agent, *next;
 
@@ -358,20 +454,16 @@ static void client_remove(struct allocator *a, struct client *client)
                 unbook_all(a, agent, held);
                 agent_recompute(a, agent);
         }
-        while (client->filters)
-                filter_drop(a, client->filters);
-        client_deactivate(a, client);
-        sorter_entry_done(&client->entry);
-        HASH_DEL(client->framework->clients, client);
-        free(client);
 }
 
 static void framework_free(struct allocator *a, struct framework_slot *framework)
 {
         struct client *client, *next;
 
-        HASH_ITER (hh, framework->clients, client, next)
-                client_remove(a, client);
+        HASH_ITER (hh, framework->clients, client, next) {
+                client_recover_all(a, client);
+                client_free(a, client);
+        }
         HASH_DEL(a->frameworks, framework);
         free(framework->id);
         free(framework);
@@ -391,26 +483,37 @@ static int for_clients(
         struct allocator *a, const char *id, const char *role, void (*f)(struct allocator *, struct client *))
 {
         struct framework_slot *framework = find_framework(a, id);
-        struct client *client, *next;
+        struct client *client, *next, *only = role ? find_client(a, id, role) : NULL;
 
-        if (!framework || (role && !find_client(a, id, role)))
+        if (!framework || (role && (!only || !only->subscribed)))
                 return -ENOENT;
+        if (only) {
+                f(a, only);
+                return 0;
+        }
         HASH_ITER (hh, framework->clients, client, next)
-                if (!role || str_equal(client->role->name, role))
+                if (client->subscribed)
                         f(a, client);
         return 0;
 }
 
 static void client_revive(struct allocator *a, struct client *client)
 {
-        while (client->filters)
-                filter_drop(a, client->filters);
-        client_activate(a, client);
+        client_forget_filters(a, client);
+        client->suppressed = false;
+        client_update(a, client);
+        allocator_reconsider(a);
+}
+
+static void client_suppress(struct allocator *a, struct client *client)
+{
+        client->suppressed = true;
+        client_update(a, client);
 }
 
 int allocator_suppress(struct allocator *a, const char *framework, const char *role)
 {
-        return for_clients(a, framework, role, client_deactivate);
+        return for_clients(a, framework, role, client_suppress);
 }
 
 int allocator_revive(struct allocator *a, const char *framework, const char *role)
@@ -418,18 +521,23 @@ int allocator_revive(struct allocator *a, const char *framework, const char *rol
         return for_clients(a, framework, role, client_revive);
 }
 
+void allocator_reconsider(struct allocator *a)
+{
+        a->generation++;
+}
+
 /* ---- bookings ---- */
 
 int allocator_allocate(struct allocator *a, const char *agent_id, const struct allocator_usage *use)
 {
         struct agent_slot *agent = find_agent(a, agent_id);
-        struct client *client = find_client(a, use->framework, use->role);
+        struct framework_slot *framework = find_framework(a, use->framework);
 
-        if (!agent || !client)
+        if (!agent || !framework)
                 return -ENOENT;
         if (resources_empty(use->resources))
                 return 0;
-        book(a, agent, client, use->resources);
+        book(a, agent, client_get(a, framework, use->role), use->resources);
         agent_recompute(a, agent);
         return 0;
 }
@@ -449,8 +557,9 @@ int allocator_recover(struct allocator *a, const char *agent_id, const struct al
                         return k;
         }
         agent_recompute(a, agent);
-        if (refuse_ns > 0)
+        if (refuse_ns > 0 && client->subscribed)
                 filter_set(a, agent, client, use->resources, (struct mono_time){now.ns + refuse_ns});
+        client_done_if_unused(a, client);
         return 0;
 }
 
@@ -467,6 +576,14 @@ static void offer_make(
         agent_recompute(a, agent);
 }
 
+static bool qualifies(const struct allocator *a, const struct agent_slot *agent, const struct client *client)
+{
+        const struct allocator_options *o = &a->options;
+
+        return !o->qualifies ||
+               o->qualifies(o->userdata, client->framework->id, client->role->name, agent->id, &agent->free);
+}
+
 static struct client *client_for(struct allocator *a, const struct agent_slot *agent)
 {
         sorter_refresh(&a->root, &a->total, a->total_generation);
@@ -477,7 +594,7 @@ static struct client *client_for(struct allocator *a, const struct agent_slot *a
                 for (size_t j = 0; j < role->clients.count; j++) {
                         struct client *client = CONTAINER_OF(role->clients.order[j], struct client, entry);
 
-                        if (!filter_refuses(agent, client))
+                        if (!filter_refuses(agent, client) && qualifies(a, agent, client))
                                 return client;
                 }
         }

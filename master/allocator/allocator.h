@@ -19,6 +19,13 @@ struct allocator;
 struct allocator_options {
         uint64_t min_milli_cpus; /* an agent is offered when it has this much cpu free ... */
         uint64_t min_milli_mem;  /* ... or this much memory; both 0: 0.01 cpu or 32 MB */
+        /*
+         * May the framework be offered the agent in this role, with what is free there? NULL: always. Asked again when the agent
+         * changes or after allocator_reconsider(), so nothing but these may change its answer. It must not call the allocator.
+         */
+        bool (*qualifies)(void *userdata, const char *framework, const char *role, const char *agent,
+                const struct resources *available);
+        void *userdata;
 };
 
 /* What a framework holds on an agent, in the name of a role. */
@@ -61,9 +68,11 @@ int allocator_remove_framework(struct allocator *a, const char *framework);
 /* role NULL: all of the framework's. Reviving also forgets its filters. */
 int allocator_suppress(struct allocator *a, const char *framework, const char *role);
 int allocator_revive(struct allocator *a, const char *framework, const char *role);
+/* What `qualifies` answers has changed: every agent is looked at again. */
+void allocator_reconsider(struct allocator *a);
 
 /* ---- bookings ---- */
-/* Books outside of an offer: tasks that an agent brought back. */
+/* Books outside of an offer: tasks that an agent brought back. The role may be one that the framework no longer has. */
 int allocator_allocate(struct allocator *a, const char *agent, const struct allocator_usage *use);
 /*
  * Returns what a task or a declined offer held. With refuse_ns > 0 the framework is not offered this agent again in this role until

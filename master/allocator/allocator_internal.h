@@ -31,11 +31,14 @@ struct client {
         struct framework_slot *framework;
         struct role *role;
         struct filter *filters; /* owned */
-        UT_hash_handle hh;      /* in framework.clients, by role pointer */
+        bool subscribed;        /* the framework has this role now; else only its bookings keep the client */
+        bool suppressed;
+        UT_hash_handle hh; /* in framework.clients, by role pointer */
 };
 
 struct framework_slot {
         char *id;
+        bool active;
         struct client *clients; /* k: role pointer -> v: struct client, owned */
         UT_hash_handle hh;
 };
@@ -43,7 +46,7 @@ struct framework_slot {
 struct role {
         struct sorter_entry entry; /* first: the root sorter holds these */
         char *name;
-        struct sorter clients; /* those that are not suppressed */
+        struct sorter clients; /* those that may be offered something */
         UT_hash_handle hh;
 };
 
@@ -69,7 +72,7 @@ struct allocator {
         struct agent_slot *agents;         /* k: agent id -> v, owned */
         struct framework_slot *frameworks; /* k: framework id -> v, owned */
         struct role *roles;                /* k: name -> v, owned; roles stay for their weight */
-        struct sorter root;                /* the roles with a client that is not suppressed */
+        struct sorter root;                /* the roles with such a client */
         struct resources total;            /* scalars of all agents */
         uint64_t total_generation;
         /*

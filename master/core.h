@@ -209,7 +209,7 @@ struct master {
         struct allocator *allocator;
         struct loop_timer *offer_timer; /* the next look at the allocator: at once, or at its next wake-up */
         bool offers_soon;
-        struct mono_time offers_asked; /* when that was */
+        struct mono_time offers_asked;   /* when that was */
         struct loop_timer *offer_expiry; /* of the oldest outstanding offer, with --offer-timeout */
         bool stopping;
         char *failure;

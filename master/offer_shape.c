@@ -90,10 +90,9 @@ static void fill_attributes(Mete__V1__Offer *p, const Mete__V1__AgentInfo *info)
 
 Mete__V1__Offer *offer_to_proto(const struct offer *o)
 {
-        bool multi_role =
-                framework_has(o->framework, METE__V1__FRAMEWORK_INFO__CAPABILITY__TYPE__MULTI_ROLE);
-        bool old_shape =
-                !framework_has(o->framework, METE__V1__FRAMEWORK_INFO__CAPABILITY__TYPE__RESERVATION_REFINEMENT);
+        bool multi_role = framework_has(o->framework, METE__V1__FRAMEWORK_INFO__CAPABILITY__TYPE__MULTI_ROLE);
+        bool old_shape = !framework_has(
+                o->framework, METE__V1__FRAMEWORK_INFO__CAPABILITY__TYPE__RESERVATION_REFINEMENT);
         Mete__V1__Offer *p = NEW0(Mete__V1__Offer);
 
         mete__v1__offer__init(p);

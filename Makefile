@@ -190,7 +190,7 @@ LIB_ALL := agent shim isolators bpf master mete sdk proto net loop linux base
 $B/tests/unit/%: $B/obj/tests/unit/%.o $(call archive,$(LIB_ALL)) $B/flags
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$Q$(CC) $(LDFLAGS_ALL) -o $@ $< $(call group,$(LIB_ALL)) $(call pkg_libs,cmocka sqlite3) $(LIBS_AGENT)
+	$Q$(CC) $(LDFLAGS_ALL) -o $@ $< $(call group,$(LIB_ALL)) $(call pkg_libs,cmocka sqlite3 libpcre2-8) $(LIBS_AGENT)
 # Launches real containers by the shim beside it.
 $B/tests/unit/agent/shim/test_launch: | $B/bin/mete-shim
 # The payload reports what a task sees from inside; static, so that it runs in any root filesystem.

@@ -27,7 +27,7 @@ fuzz-replay-build: $(FUZZ_REPLAY)
 $B/tests/fuzz/%: $B/obj/tests/fuzz/%.o $B/obj/tests/fuzz/replay.o $(call archive,$(LIB_ALL)) $B/flags
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$Q$(CC) $(LDFLAGS_ALL) -o $@ $< $B/obj/tests/fuzz/replay.o $(call group,$(LIB_ALL)) $(call pkg_libs,sqlite3) $(LIBS_AGENT)
+	$Q$(CC) $(LDFLAGS_ALL) -o $@ $< $B/obj/tests/fuzz/replay.o $(call group,$(LIB_ALL)) $(call pkg_libs,sqlite3 libpcre2-8) $(LIBS_AGENT)
 test-fuzz: fuzz-replay-build ## replay the corpora of the fuzz targets
 	@tests/run fuzz
 fuzz: ## libFuzzer targets in build/fuzz/, to be run by tests/fuzz/run
@@ -37,7 +37,7 @@ fuzz: ## libFuzzer targets in build/fuzz/, to be run by tests/fuzz/run
 fuzz-build: $(FUZZ_SRC:tests/fuzz/%.c=build/fuzz/%)
 build/fuzz/fuzz_%: $B/obj/tests/fuzz/fuzz_%.o $(call archive,$(LIB_ALL)) $B/flags
 	$(call say,LINK,$@)
-	$Q$(CC) -fsanitize=fuzzer,address,undefined -o $@ $< $(call group,$(LIB_ALL)) $(call pkg_libs,sqlite3) $(LIBS_AGENT)
+	$Q$(CC) -fsanitize=fuzzer,address,undefined -o $@ $< $(call group,$(LIB_ALL)) $(call pkg_libs,sqlite3 libpcre2-8) $(LIBS_AGENT)
 
 coverage: ## run the unit tests with COV=1 and print the lines that they reach, folder by folder
 	@$(MAKE) --no-print-directory COV=1 unit-build

@@ -43,6 +43,7 @@ enum agent_state {
         AGENT_DISCONNECTED, /* its stream broke; it may come back */
         AGENT_UNREACHABLE,  /* given up: its tasks are lost unless it comes back */
         AGENT_GONE,         /* an operator said that it never comes back; it may not */
+        AGENT_STATE_MAX,
 };
 
 struct agent {
@@ -101,6 +102,7 @@ struct task {
                 *statuses; /* owned, without data; what the framework was sent, oldest first, one a state */
         size_t n_statuses;
         bool sent;        /* the launch went down a stream, or the agent reported the task */
+        bool released;    /* over: what it held is free already, the task stays until that is acknowledged */
         bool kill_wanted; /* again on every re-registration */
         Mete__Checkpoint__StoredKill kill;
         UT_hash_handle hh;
@@ -130,6 +132,8 @@ struct past_task {
 
 /* What may be left out is NULL. */
 struct framework_ops {
+        /* The queue: it writes statuses down itself, needs no task after its end, and acts on no TASK_STARTING. */
+        bool in_process;
         /* An offer to accept or decline, now or later. */
         void (*offer)(struct framework *f, struct offer *o);
         /* The offer is withdrawn; it is freed after this returns. */
@@ -221,6 +225,7 @@ struct master {
         struct master_counters counters;
         uint64_t next_agent, next_offer;
         struct agent *agents;                   /* k: id -> v, owned */
+        size_t agents_in[AGENT_STATE_MAX];      /* of them, in each state */
         struct framework *frameworks;           /* k: id -> v, owned */
         struct offer *offers;                   /* k: id -> v, owned */
         struct framework *completed_frameworks; /* DL, owned; oldest first; without tasks and executors */

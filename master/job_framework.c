@@ -462,6 +462,7 @@ static const Mete__Api__Isolation *framework_isolation(
 }
 
 const struct framework_ops job_framework_ops = {
+        .in_process = true,
         .offer = framework_offer,
         .launching = framework_launching,
         .update = framework_update,

@@ -1,0 +1,227 @@
+/* Registration: an agent is admitted when that is on disk, and brings its tasks with it. */
+
+#include <stdlib.h>
+
+#include "master/agent_internal.h"
+
+static void agent_stream_closed(struct http_stream *s, void *userdata)
+{
+        struct agent *a = userdata;
+
+        if (a->stream != s)
+                return; /* an older one */
+        a->stream = NULL;
+        agent_disconnect(a, "its stream was closed");
+}
+
+static void agent_book(struct agent *a)
+{
+        struct allocator *allocator = a->master->allocator;
+        struct task *t;
+
+        if (a->allocated) {
+                allocator_set_agent_total(allocator, a->id, &a->total);
+                allocator_set_agent_active(allocator, a->id, true);
+                return;
+        }
+        allocator_add_agent(allocator, a->id, &a->total, NULL, 0);
+        a->allocated = true;
+        DL_FOREACH2(a->tasks, t, agent_next)
+        {
+                struct allocator_usage use = {t->framework->id, t->role, &t->resources};
+
+                allocator_allocate(allocator, a->id, &use);
+        }
+}
+
+/* A subscription whose admission is on its way to disk. */
+struct admission {
+        struct master *master;
+        char *agent_id;
+        uint32_t number;
+        Mete__Agent__Call *call; /* owned */
+};
+
+static void admission_free(struct admission *x)
+{
+        message_free(x->call);
+        free(x->agent_id);
+        free(x);
+}
+
+static void agent_admit(struct agent *a, const Mete__Agent__Call__Subscribe *s)
+{
+        uint8_t uuid[UUID_BYTES];
+
+        agent_drop_stream(a);
+        offers_rescind_agent(a);
+        a->stream = http_stream_open(
+                TAKE_PTR(a->subscribing), codec_content_type(CODEC_PROTOBUF), agent_stream_closed, a);
+        uuid_generate_bytes(uuid);
+        uuid_format(uuid, a->stream_id);
+        a->missed_pings = 0;
+        if (a->admitted)
+                a->reregistered = wall_seconds_now();
+        a->admitted = true;
+        if (a->state == AGENT_ACTIVE)
+                agent_set_state(a, AGENT_DISCONNECTED); /* the older stream ended */
+        agent_book(a);
+        agent_set_state(a, AGENT_ACTIVE);
+        agent_send_subscribed(a);
+        tasks_reconcile(a, s->tasks, s->n_tasks);
+        offers_schedule(a->master);
+}
+
+static void admission_done(int result, void *userdata)
+{
+        struct admission *x = userdata;
+        struct agent *a = agent_find(x->master, x->agent_id);
+
+        if (a && a->subscriptions == x->number && a->subscribing) {
+                if (result >= 0 && !x->master->stopping)
+                        agent_admit(a, x->call->subscribe);
+                else
+                        http_respond_text(
+                                TAKE_PTR(a->subscribing), 503, "the master could not write its store");
+        }
+        admission_free(x);
+}
+
+static void agent_persist(struct agent *a, const Mete__Agent__Call *call)
+{
+        Mete__Checkpoint__AdmittedAgent admitted = METE__CHECKPOINT__ADMITTED_AGENT__INIT;
+        _cleanup_free_ char *key = xasprintf("agent/%s", a->id);
+        struct store_batch *b = store_batch_new();
+        struct admission *x = NEW0(struct admission);
+
+        admitted.agent_info = a->info;
+        admitted.has_registered = true;
+        admitted.registered = a->registered;
+        admitted.address = a->address;
+        admitted.version = a->version;
+        master_put_message(b, key, &admitted.base);
+        x->master = a->master;
+        x->agent_id = xstrdup(a->id);
+        x->number = ++a->subscriptions;
+        x->call = message_copy(call);
+        master_write(a->master, b, admission_done, x);
+}
+
+static void agent_set_info(struct agent *a, const Mete__Agent__Call__Subscribe *s, struct resources *total)
+{
+        message_free(a->info);
+        a->info = message_copy(s->agent_info);
+        if (!a->info->id) {
+                a->info->id = xcalloc(1, sizeof(*a->info->id));
+                mete__v1__agent_id__init(a->info->id);
+                a->info->id->value = xstrdup(a->id);
+        }
+        resources_done(&a->total);
+        a->total = *total;
+        *total = (struct resources){};
+        set_string(&a->address, s->address);
+        set_string(&a->version, s->version);
+        set_string(&a->measurement, s->measurement);
+        set_string(&a->cgroup_layout, s->cgroup_layout);
+}
+
+/* An agent that has seen a higher epoch knows a later leader than us: or our store was replaced by an older one. */
+static int check_epoch(struct master *m, uint64_t highest)
+{
+        struct store_batch *b;
+
+        if (highest <= m->epoch)
+                return 0;
+        if (highest >= UINT64_MAX / 2)
+                return -EINVAL;
+        if (!election_sole(m->election)) {
+                master_fail(m, "an agent has seen epoch %ju, ours is %ju: another master leads",
+                        (uintmax_t)highest, (uintmax_t)m->epoch);
+                return -ESTALE;
+        }
+        log_warning("an agent has seen epoch %ju, ours is %ju: going on above it (was the store replaced?)",
+                (uintmax_t)highest, (uintmax_t)m->epoch);
+        m->epoch = highest + 1;
+        b = store_batch_new();
+        master_put_identity(m, b);
+        master_write(
+                m, b, NULL, NULL); /* durable before the admission that follows it, so before any command */
+        return 0;
+}
+
+void agent_subscribe(struct master *m, struct http_request *req, const Mete__Agent__Call *call)
+{
+        const Mete__Agent__Call__Subscribe *s = call->subscribe;
+        const char *id = s->agent_info->id ? s->agent_info->id->value
+                         : call->agent_id  ? call->agent_id->value
+                                           : NULL;
+        _cleanup_resources_ struct resources total = {};
+        _cleanup_error_ struct error error = {};
+        _cleanup_free_ char *new_id = NULL;
+        struct agent *a;
+
+        if (resources_from_proto(s->agent_info->resources, s->agent_info->n_resources,
+                    "subscribe.agent_info.resources", &total, &error) < 0) {
+                http_respond_text(req, 400, "%s", error_message(&error));
+                return;
+        }
+        if (check_epoch(m, s->has_highest_epoch ? s->highest_epoch : 0) < 0) {
+                http_respond_text(req, 409,
+                        "subscribe.highest_epoch: %ju is above this master's %ju: another master leads",
+                        (uintmax_t)s->highest_epoch, (uintmax_t)m->epoch);
+                return;
+        }
+        a = id ? agent_find(m, id) : NULL;
+        if (!a && HASH_COUNT(m->agents) >= AGENTS_MAX) {
+                http_respond_text(req, 503, "%d agents are known: no more are admitted", AGENTS_MAX);
+                return;
+        }
+        if (!a) {
+                new_id = id ? xstrdup(id) : xasprintf("%s-S%ju", m->id, (uintmax_t)m->next_agent++);
+                a = agent_new(m, new_id);
+                a->registered = wall_seconds_now();
+                log_info("agent %s (%s) at %s registers", a->id, s->agent_info->hostname,
+                        s->address ? s->address : "?");
+        }
+        if (a->subscribing)
+                http_respond_text(TAKE_PTR(a->subscribing), 409, "the agent subscribed again");
+        agent_set_info(a, s, &total);
+        a->subscribing = req;
+        agent_persist(a, call);
+}
+
+void agent_unregister(struct agent *a)
+{
+        struct master *m = a->master;
+        _cleanup_free_ char *key = xasprintf("agent/%s", a->id);
+        struct store_batch *b = store_batch_new();
+
+        log_info("agent %s (%s) unregisters", a->id, a->info->hostname);
+        agent_give_up(a, "the agent said goodbye");
+        store_batch_delete(b, key);
+        master_write(m, b, NULL, NULL);
+        agent_free(a);
+}
+
+struct agent *agent_recover(struct master *m, Mete__Checkpoint__AdmittedAgent *admitted, struct error *e)
+{
+        const Mete__V1__AgentInfo *info = admitted->agent_info;
+        struct agent *a;
+
+        if (!info->id || agent_find(m, info->id->value)) {
+                error_set(e, -EUCLEAN, "a stored agent has no id of its own");
+                message_free(admitted);
+                return NULL;
+        }
+        a = agent_new(m, info->id->value);
+        a->admitted = true;
+        a->registered = admitted->registered;
+        set_string(&a->address, admitted->address);
+        set_string(&a->version, admitted->version);
+        a->info = TAKE_PTR(admitted->agent_info);
+        message_free(admitted);
+        if (resources_from_proto(a->info->resources, a->info->n_resources, "resources", &a->total, NULL) < 0)
+                log_warning("agent %s: its stored resources are not legal", a->id);
+        loop_timer_arm(a->timer, m->options->agent_reregister_timeout_ns, /* period_ns= */ 0);
+        return a;
+}

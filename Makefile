@@ -103,13 +103,14 @@ SRC_agent := $(call sources,agent agent/api agent/executors agent/checks)
 SRC_shim := $(call sources,agent/shim)
 SRC_master := $(call sources,master master/allocator master/queue master/store master/election master/frameworks master/api)
 SRC_mete := $(call sources,tools/mete)
-ARCHIVES := base loop linux net proto sdk isolators bpf agent shim master mete
+SRC_sim := $(call sources,tools/sim)
+ARCHIVES := base loop linux net proto sdk isolators bpf agent shim master mete sim
 BPF_OBJECTS := $(patsubst %.bpf.c,$(GEN)/%.bpf.o,$(wildcard bpf/*.bpf.c))
 
 archive = $(patsubst %,$B/lib%.a,$1)
 group = -Wl,--start-group $(call archive,$1) -Wl,--end-group
 
-BINARIES := mete mete-master mete-agent mete-shim
+BINARIES := mete mete-master mete-agent mete-shim mete-sim
 BIN := $(BINARIES:%=$B/bin/%)
 
 Q := $(if $(V),,@)
@@ -122,6 +123,7 @@ LIB_SHIM := shim isolators linux base
 LIB_MASTER := master proto net loop linux base
 LIB_AGENT := agent shim isolators bpf proto net loop linux base
 LIB_METE := mete sdk proto net loop linux base
+LIB_SIM := sim proto net loop base
 
 $B/bin/mete: $B/obj/tools/mete/main.o $(call archive,$(LIB_METE)) $B/flags | $B/bin/
 	$(call say,LINK,$@)
@@ -132,6 +134,9 @@ $B/bin/mete-master: $B/obj/master/main.o $(call archive,$(LIB_MASTER)) $B/flags 
 $B/bin/mete-agent: $B/obj/agent/main.o $(call archive,$(LIB_AGENT)) $B/flags | $B/bin/
 	$(call say,LINK,$@)
 	$Q$(CC) $(LDFLAGS_ALL) -o $@ $< $(call group,$(LIB_AGENT)) $(LIBS_AGENT)
+$B/bin/mete-sim: $B/obj/tools/sim/main.o $(call archive,$(LIB_SIM)) $B/flags | $B/bin/
+	$(call say,LINK,$@)
+	$Q$(CC) $(LDFLAGS_ALL) -o $@ $< $(call group,$(LIB_SIM)) $(LIBS_NET)
 # The shim is static: one small file that the agent seals into memory, with nothing to relocate at each launch. For coverage the release's
 # serves: instrumented, it would write its counts into the containers.
 ifeq ($(COV),)
@@ -186,7 +191,7 @@ $B/obj/agent/shim/%.o $B/obj/isolators/%.o $B/obj/lib/base/%.o $B/obj/lib/linux/
 # ---- tests ----------------------------------------------------------------------------------------------
 UNIT_SRC := $(shell find tests/unit -name 'test_*.c' 2>/dev/null)
 UNIT := $(UNIT_SRC:tests/%.c=$B/tests/%)
-LIB_ALL := agent shim isolators bpf master mete sdk proto net loop linux base
+LIB_ALL := agent shim isolators bpf master mete sim sdk proto net loop linux base
 $B/tests/unit/%: $B/obj/tests/unit/%.o $(call archive,$(LIB_ALL)) $B/flags
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)

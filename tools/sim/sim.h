@@ -1,0 +1,39 @@
+/* What the verbs of mete-sim share: the loop, the master, and how a run ends. One loop, one thread. */
+#pragma once
+
+#include <jansson.h>
+
+#include "tools/sim/wire.h"
+
+struct sim {
+        struct loop *loop;
+        struct wire_target master;
+        bool json;  /* report as JSON */
+        int result; /* exit code */
+};
+
+struct sim_agents_options {
+        uint64_t count;
+        uint64_t milli_cpus, memory_bytes; /* of each */
+        uint64_t run_ns;        /* how long a task runs; 0: it ends as soon as RUNNING is acknowledged */
+        uint64_t extra_updates; /* RUNNING again, this often */
+        char *prefix;           /* of hostnames */
+};
+/* Never ends by itself but when the master refuses an agent. */
+int sim_agents_start(struct sim *s, const struct sim_agents_options *o, struct error *e) WARN_UNUSED;
+
+struct sim_scheduler_options {
+        uint64_t tasks;
+        uint64_t batch;                    /* tasks in one ACCEPT, at most */
+        uint64_t milli_cpus, memory_bytes; /* of each task */
+        uint64_t in_flight;                /* tasks launched and not ended, at most */
+        uint64_t failover_ns;              /* of the framework */
+        uint64_t declines;                 /* instead of launching: decline this many offers */
+        bool partition_aware;
+        bool encode_json;
+};
+/* Ends the loop when every task has reached a terminal state. */
+int sim_scheduler_start(struct sim *s, const struct sim_scheduler_options *o, struct error *e) WARN_UNUSED;
+/* Prints what was measured. */
+void sim_scheduler_report(struct sim *s);
+void sim_scheduler_stop(void);

@@ -193,7 +193,6 @@ struct framework {
         struct executor *executors;                    /* DL by framework_prev, framework_next; the agents' */
         struct offer *offers;                          /* outstanding; DL by framework_prev, framework_next */
         struct offer_constraints *constraints;         /* owned; NULL: none */
-        char *only_user;                               /* no task may run as another; NULL: as anybody */
         struct past_task *unreachable;                 /* k: task id -> v, owned; insertion order */
         struct past_task *completed;                   /* DL, owned; oldest first */
         size_t completed_count;
@@ -306,7 +305,8 @@ void framework_set_suppressed(struct framework *f, char *const *roles, size_t co
 struct offer *offer_find(const struct master *m, const char *id);
 /*
  * Launches tasks on offers of one agent, framework and role; what remains is declined with the filter. Tasks that are refused
- * get their status through ops->update. Consumes the offers.
+ * get their status through ops->update. Consumes the offers, and takes the TaskInfos of what it launches: they are NULL afterwards.
+ * Others it completes as the launch would have (allocation_info, ids of the framework).
  */
 void offers_accept(struct framework *f, const char *const *offer_ids, size_t offer_count,
         Mete__V1__Offer__Operation *const *operations, size_t operation_count, uint64_t refuse_ns);

@@ -247,6 +247,7 @@ struct master *master_free(struct master *m)
         jobs_free(m->jobs);
         election_free(m->election);
         loop_timer_free(m->offer_timer);
+        loop_timer_free(m->offer_expiry);
         allocator_free(m->allocator);
         free(m->failure);
         free(m);

@@ -21,6 +21,7 @@ struct master_options {
         uint64_t max_agent_ping_timeouts;
         uint64_t agent_reregister_timeout_ns;
         uint64_t usage_interval_ns;
+        uint64_t offer_timeout_ns;      /* 0: none */
         uint64_t heartbeat_interval_ns; /* on the streams of frameworks */
         char *credentials;              /* file of principals and secrets; NULL: none */
         bool authenticate_frameworks;

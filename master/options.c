@@ -29,6 +29,8 @@ static const struct option_row rows[] = {
         ROW(election, "election", OPTION_STRING, "NAME", "how the leader is found: standalone (standalone)"),
         ROW(policy, "queue-policy", OPTION_STRING, "NAME", "order of the job queue: fifo (fifo)",
                 .group = "Scheduling"),
+        ROW(offer_timeout_ns, "offer-timeout", OPTION_DURATION, "TIME",
+                "how long a framework may think about an offer, 0 for ever (0)"),
         ROW(agent_ping_timeout_ns, "agent-ping-timeout", OPTION_DURATION, "TIME",
                 "how long an agent may take to answer a ping (15s)", .group = "Agents"),
         ROW(max_agent_ping_timeouts, "max-agent-ping-timeouts", OPTION_U64, "N",

@@ -404,14 +404,6 @@ int allocator_add_framework(struct allocator *a, const char *id, const char *con
         return 0;
 }
 
-static bool names_role(const char *const *roles, size_t role_count, const char *name)
-{
-        for (size_t i = 0; i < role_count; i++)
-                if (str_equal(roles[i], name))
-                        return true;
-        return false;
-}
-
 int allocator_set_framework_roles(
         struct allocator *a, const char *id, const char *const *roles, size_t role_count)
 {
@@ -420,10 +412,15 @@ int allocator_set_framework_roles(
 
         if (!framework)
                 return -ENOENT;
-        for (size_t i = 0; i < role_count; i++)
-                client_subscribe(a, client_get(a, framework, roles[i]));
         HASH_ITER (hh, framework->clients, client, next)
-                if (client->subscribed && !names_role(roles, role_count, client->role->name))
+                client->wanted = false;
+        for (size_t i = 0; i < role_count; i++) {
+                client = client_get(a, framework, roles[i]);
+                client->wanted = true;
+                client_subscribe(a, client);
+        }
+        HASH_ITER (hh, framework->clients, client, next)
+                if (client->subscribed && !client->wanted)
                         client_unsubscribe(a, client);
         return 0;
 }
@@ -655,6 +652,13 @@ uint64_t allocator_role_share(const struct allocator *a, const char *name)
         struct role *role = find_role(a, name);
 
         return role ? sorter_share(&role->entry.allocated, role->entry.weight_milli, &a->total) : 0;
+}
+
+bool allocator_framework_has_role(const struct allocator *a, const char *framework, const char *role)
+{
+        const struct client *client = find_client(a, framework, role);
+
+        return client && client->subscribed;
 }
 
 uint64_t allocator_framework_share(const struct allocator *a, const char *framework, const char *role)

@@ -93,6 +93,7 @@ const struct resources *allocator_agent_total(const struct allocator *a, const c
 const struct resources *allocator_agent_free(const struct allocator *a, const char *agent);
 /* Weighted dominant share, a fraction of 2^40; 0 when unknown. */
 uint64_t allocator_role_share(const struct allocator *a, const char *role);
+bool allocator_framework_has_role(const struct allocator *a, const char *framework, const char *role);
 uint64_t allocator_framework_share(const struct allocator *a, const char *framework, const char *role);
 
 /* Recomputes everything from the bookings and compares: for tests. -EUCLEAN with a sentence. */

@@ -33,6 +33,7 @@ struct client {
         struct filter *filters; /* owned */
         bool subscribed;        /* the framework has this role now; else only its bookings keep the client */
         bool suppressed;
+        bool wanted;       /* while the roles of a framework are replaced */
         UT_hash_handle hh; /* in framework.clients, by role pointer */
 };
 

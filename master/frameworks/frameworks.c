@@ -93,7 +93,6 @@ static void framework_free(struct framework *f)
 {
         message_free(f->info);
         offer_constraints_free(f->constraints);
-        free(f->only_user);
         string_list_done(&f->roles);
         free(f->id);
         free(f);

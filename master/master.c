@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "master/api/api.h"
+#include "master/api/credentials.h"
 #include "master/jobs.h"
 
 #define IDENTITY_VERSION 1
@@ -185,8 +186,12 @@ static void on_election(enum election_state state, void *userdata)
 static int start(struct master *m, struct error *e)
 {
         const struct http_server_options http = {.max_body_bytes = BODY_MAX};
-        int r = open_store(m, e);
+        int r = m->options->authenticate_frameworks
+                        ? credentials_load(m->options->credentials, &m->credentials, e)
+                        : 0;
 
+        if (r >= 0)
+                r = open_store(m, e);
         if (r >= 0)
                 r = recover(m, e);
         if (r >= 0)
@@ -249,6 +254,7 @@ struct master *master_free(struct master *m)
         loop_timer_free(m->offer_timer);
         loop_timer_free(m->offer_expiry);
         allocator_free(m->allocator);
+        credentials_free(m->credentials);
         free(m->failure);
         free(m);
         return NULL;

@@ -35,3 +35,8 @@ void message_free(void *message);
 void *message_copy(const void *message);
 /* Indented JSON for people (mete inspect). */
 int message_to_pretty_json(const ProtobufCMessage *m, struct buffer *out) WARN_UNUSED;
+
+/* Padded base64 as bytes are written in JSON. */
+void base64_append(struct buffer *out, const uint8_t *data, size_t len);
+/* Canonical padded base64. -EINVAL. The caller frees; NULL for no bytes. */
+int base64_decode(const char *s, size_t n, uint8_t **ret, size_t *ret_len) WARN_UNUSED;

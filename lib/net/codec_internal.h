@@ -90,9 +90,6 @@ int codec_protobuf_scan(const ProtobufCMessageDescriptor *d, const uint8_t *data
 size_t double_format(double d, char buf[static DOUBLE_TEXT_MAX]);
 /* A JSON number and nothing else. */
 bool number_text_valid(const char *s, size_t n);
-void base64_append(struct buffer *out, const uint8_t *data, size_t len);
-/* Canonical padded base64. -EINVAL. The caller frees; NULL for no bytes. */
-int base64_decode(const char *s, size_t n, uint8_t **ret, size_t *ret_len) WARN_UNUSED;
 /* Room for n more bytes and a NUL. */
 void codec_reserve(struct buffer *out, size_t n);
 /* buffer_append() with the capacity checked inline: the encoder appends a few bytes at a time. */

@@ -50,6 +50,7 @@ int peer_identify(const struct master *m, const struct http_request *req, struct
         struct api_error *x) WARN_UNUSED;
 /* The user that the job's tasks run as: checks what is asked for, fills in what is not. */
 int peer_take_user(const struct peer *p, Mete__Api__JobSpec *spec, struct api_error *x) WARN_UNUSED;
+gid_t peer_gid(const struct peer *p); /* by its number; 65534 when it has none */
 bool peer_owns(const struct peer *p, const struct job *j);
 
 /* ---- validate_job.c ---- */
@@ -83,6 +84,9 @@ void waiters_stop(struct master *m);
 struct subscribers *subscribers_new(struct master *m);
 struct subscribers *subscribers_free(struct subscribers *s);
 void call_subscribe(struct api_call *c);
+
+/* ---- scheduler.c ---- */
+void scheduler_endpoint(struct http_request *req, void *userdata);
 
 /* ---- agent_calls.c ---- */
 void agent_endpoint(struct http_request *req, void *userdata);

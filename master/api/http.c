@@ -183,6 +183,9 @@ void api_add_routes(struct master *m)
 {
         http_server_route(m->server, "/mete/v1", "POST", mete_endpoint, m);
         http_server_route(m->server, "/mete/v1/agent", "POST", agent_endpoint, m);
+        /* Every method: who calls and who leads is answered before what may be called. */
+        http_server_route_process(m->server, "master", "/api/v1/scheduler",
+                "GET,HEAD,POST,PUT,DELETE,OPTIONS,TRACE,CONNECT,PATCH", scheduler_endpoint, m);
         http_server_route(m->server, "/health", "GET", health, m);
         http_server_route(m->server, "/version", "GET", version, m);
 }

@@ -58,7 +58,7 @@ bool peer_owns(const struct peer *p, const struct job *j)
  * For others than root: their numbers, not their name. A root file system may say what it likes about a name; with a group given, no
  * group file is asked either.
  */
-static gid_t own_gid(const struct peer *p)
+gid_t peer_gid(const struct peer *p)
 {
         _cleanup_fd_ int root = open("/", O_DIRECTORY | O_PATH | O_CLOEXEC);
         _cleanup_free_ char *text = xasprintf("%u", (unsigned)p->uid);
@@ -97,7 +97,7 @@ int peer_take_user(const struct peer *p, Mete__Api__JobSpec *spec, struct api_er
         if (p->uid == 0)
                 return 0; /* without a user the agent takes nobody, which not every image knows by name */
         isolation->path_uid = p->uid;
-        isolation->path_gid = own_gid(p);
+        isolation->path_gid = peer_gid(p);
         ids = xasprintf("%u:%u", (unsigned)p->uid, (unsigned)isolation->path_gid);
         if (!str_empty(isolation->user) && !str_equal(isolation->user, p->name) &&
                 !str_equal(isolation->user, number) && !str_equal(isolation->user, ids))

@@ -20,7 +20,8 @@ struct scheduler_call {
          */
         const Mete__V1__Scheduler__Call *call;
         struct framework *framework; /* connected; NULL for SUBSCRIBE */
-        struct peer peer;
+        struct peer peer;            /* of a SUBSCRIBE; later calls are known by their stream */
+        const char *principal;       /* proved; NULL: frameworks do not authenticate */
         bool answered;
 };
 

@@ -1,11 +1,11 @@
-/* The table of frameworks. */
+/* The tables of frameworks: those that live, and the last ones that were removed. */
+
+#include "master/frameworks/frameworks.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "master/core.h"
-
-#define COMPLETED_FRAMEWORKS_MAX 50
+#include "master/frameworks/http_framework.h"
 
 struct framework *framework_find(const struct master *m, const char *id)
 {
@@ -26,17 +26,20 @@ bool framework_is_completed(const struct master *m, const char *id)
         return false;
 }
 
-static bool is_multi_role(const Mete__V1__FrameworkInfo *info)
+/* ---- what follows from the info ---- */
+
+static void take_capabilities(struct framework *f)
 {
-        for (size_t i = 0; i < info->n_capabilities; i++)
-                if (info->capabilities[i]->type == METE__V1__FRAMEWORK_INFO__CAPABILITY__TYPE__MULTI_ROLE)
-                        return true;
-        return false;
+        f->capabilities = 0;
+        for (size_t i = 0; i < f->info->n_capabilities; i++)
+                if ((unsigned)f->info->capabilities[i]->type < 32)
+                        f->capabilities |= 1u << f->info->capabilities[i]->type;
 }
 
 static void take_roles(struct framework *f)
 {
-        if (!is_multi_role(f->info)) {
+        string_list_done(&f->roles);
+        if (!framework_has(f, METE__V1__FRAMEWORK_INFO__CAPABILITY__TYPE__MULTI_ROLE)) {
                 string_list_add(&f->roles, f->info->role ? f->info->role : QUEUE_ROLE);
                 return;
         }
@@ -44,13 +47,15 @@ static void take_roles(struct framework *f)
                 string_list_add(&f->roles, f->info->roles[i]);
 }
 
-static void take_capabilities(struct framework *f)
+void framework_info_changed(struct framework *f)
 {
-        f->capabilities = 0;
-        for (size_t i = 0; i < f->info->n_capabilities; i++)
-                if (f->info->capabilities[i]->type < 32)
-                        f->capabilities |= 1u << f->info->capabilities[i]->type;
+        take_capabilities(f);
+        take_roles(f);
+        (void)allocator_set_framework_roles(
+                f->master->allocator, f->id, (const char *const *)f->roles.items, f->roles.count);
 }
+
+/* ---- the table ---- */
 
 struct framework *framework_add(
         struct master *m, Mete__V1__FrameworkInfo *info, const struct framework_ops *ops, void *userdata)
@@ -62,8 +67,8 @@ struct framework *framework_add(
         f->ops = ops;
         f->userdata = userdata;
         f->info = info;
-        take_roles(f);
         take_capabilities(f);
+        take_roles(f);
         HASH_ADD_KEYPTR(hh, m->frameworks, f->id, strlen(f->id), f);
         allocator_add_framework(m->allocator, f->id, (const char *const *)f->roles.items, f->roles.count);
         return f;
@@ -84,18 +89,114 @@ struct framework *framework_add_local(
         info->has_checkpoint = true;
         info->checkpoint = true;
         f = framework_add(m, info, ops, userdata);
+        f->privileged = true;
         f->state = ops ? FRAMEWORK_ACTIVE : FRAMEWORK_RECOVERED;
         allocator_suppress(m->allocator, id, NULL); /* until it asks */
         return f;
 }
 
+static int compare_agents(const void *a, const void *b)
+{
+        const struct agent *const *x = a, *const *y = b;
+
+        return (*x > *y) - (*x < *y);
+}
+
+struct agent **framework_agents(const struct framework *f, size_t *ret_count)
+{
+        struct agent **agents;
+        size_t count = 0, distinct = 0;
+        const struct executor *x;
+        const struct task *t;
+
+        DL_FOREACH2(f->executors, x, framework_next)
+        {
+                count++;
+        }
+        agents = xcalloc(count + HASH_COUNT(f->tasks) + 1, sizeof(struct agent *));
+        count = 0;
+        DL_FOREACH2(f->executors, x, framework_next)
+        {
+                agents[count++] = x->agent;
+        }
+        for (t = f->tasks; t; t = t->hh.next)
+                agents[count++] = t->agent;
+        qsort(agents, count, sizeof(struct agent *), compare_agents);
+        for (size_t i = 0; i < count; i++)
+                if (i == 0 || agents[i] != agents[i - 1])
+                        agents[distinct++] = agents[i];
+        *ret_count = distinct;
+        return agents;
+}
+
+/* ---- the end ---- */
+
 static void framework_free(struct framework *f)
 {
+        http_framework_free(f->http);
+        framework_forget_past(f);
         message_free(f->info);
         offer_constraints_free(f->constraints);
         string_list_done(&f->roles);
         free(f->id);
         free(f);
+}
+
+void framework_forget(struct framework *f)
+{
+        (void)allocator_remove_framework(f->master->allocator, f->id);
+        HASH_DEL(f->master->frameworks, f);
+        framework_free(f);
+}
+
+static void keep_completed(struct framework *f)
+{
+        struct master *m = f->master;
+        struct framework *oldest;
+
+        DL_APPEND(m->completed_frameworks, f);
+        if (m->completed_framework_count < COMPLETED_FRAMEWORKS_MAX) {
+                m->completed_framework_count++;
+                return;
+        }
+        oldest = m->completed_frameworks;
+        DL_DELETE(m->completed_frameworks, oldest);
+        framework_free(oldest);
+}
+
+/* Before the bookkeeping, which is what says where something of it is. */
+static void shut_down(struct framework *f)
+{
+        size_t count;
+        _cleanup_free_ struct agent **agents = framework_agents(f, &count);
+
+        for (size_t i = 0; i < count; i++)
+                (void)agent_send_shutdown_framework(agents[i], f->id);
+}
+
+void framework_remove(struct framework *f, const char *why)
+{
+        struct master *m = f->master;
+        struct task *t, *next;
+
+        log_info("framework %s (%s) is removed: %s", f->id, f->info->name, why);
+        if (f->http)
+                http_framework_close(f->http, NULL);
+        offers_rescind_framework(f, NULL, /* told= */ false);
+        shut_down(f);
+        HASH_ITER (hh, f->tasks, t, next)
+                task_set_status(t, METE__V1__TASK_STATE__TASK_KILLED,
+                        METE__V1__TASK_STATUS__REASON__REASON_FRAMEWORK_REMOVED, "%s", why);
+        while (f->executors)
+                executor_remove(f->executors);
+        f->http = http_framework_free(f->http);
+        f->ops = NULL;
+        f->state = FRAMEWORK_DISCONNECTED;
+        f->unregistered = wall_seconds_now();
+        (void)allocator_remove_framework(m->allocator, f->id);
+        HASH_DEL(m->frameworks, f);
+        keep_completed(f);
+        offers_schedule(m);
 }
 
 void frameworks_free(struct master *m)
@@ -109,6 +210,10 @@ void frameworks_free(struct master *m)
                 while (f->executors)
                         executor_remove(f->executors);
                 HASH_DEL(m->frameworks, f);
+                framework_free(f);
+        }
+        DL_FOREACH_SAFE (m->completed_frameworks, f, next) {
+                DL_DELETE(m->completed_frameworks, f);
                 framework_free(f);
         }
 }

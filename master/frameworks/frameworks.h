@@ -6,7 +6,14 @@
 
 #include "master/core.h"
 
-/* From an agent that registers: known frameworks stay as they are, completed ones are not taken (NULL). Arms the failover timeout. */
+#define FRAMEWORKS_MAX 10000
+#define COMPLETED_FRAMEWORKS_MAX 50
+
+/*
+ * From an agent that registers: known frameworks stay as they are, completed ones are not taken (NULL). Arms the failover timeout, which
+ * then is no shorter than what agents get for coming back. What agents remember of user and checkpoint holds against what a
+ * subscriber said who came before them.
+ */
 struct framework *framework_recover(struct master *m, const Mete__V1__FrameworkInfo *info);
 /*
  * The end of a framework: agents shut its executors down, its tasks are over at once (KILLED, REASON_FRAMEWORK_REMOVED) and what it
@@ -15,9 +22,15 @@ struct framework *framework_recover(struct master *m, const Mete__V1__FrameworkI
 void framework_remove(struct framework *f, const char *why);
 /* After f->info changed: roles and capabilities follow, in the allocator too. */
 void framework_info_changed(struct framework *f);
+/* Out of the tables and freed, as if it had never been: it has neither tasks nor executors nor offers. */
+void framework_forget(struct framework *f);
+/* The agents with tasks or executors of it, each once. The caller frees the array, not the agents. */
+struct agent **framework_agents(const struct framework *f, size_t *ret_count);
 
 /* The scheduler's stream. Nothing is sent, and nothing kept, while there is none. */
 extern const struct framework_ops http_framework_ops;
+/* As the framework is told: states that it does not know of by its capabilities become older ones. */
+Mete__V1__TaskState framework_state_of_task(const struct framework *f, Mete__V1__TaskState state);
 /* Encodes in the scheduler's encoding; a peer that does not read is disconnected. Returns false when it was not sent. */
 bool http_framework_send(struct framework *f, const Mete__V1__Scheduler__Event *event);
 
@@ -29,3 +42,4 @@ void framework_keep_completed(struct framework *f, const struct task *t);
 void framework_keep_unreachable(struct framework *f, const struct task *t);
 struct past_task *framework_find_unreachable(const struct framework *f, const char *task_id);
 void framework_forget_unreachable(struct framework *f, struct past_task *p);
+void framework_forget_past(struct framework *f); /* all of both */

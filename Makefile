@@ -101,16 +101,17 @@ SRC_isolators := $(call sources,isolators)
 SRC_bpf := $(filter-out %.bpf.c,$(call sources,bpf))
 SRC_agent := $(call sources,agent agent/api agent/executors agent/checks)
 SRC_shim := $(call sources,agent/shim)
+SRC_fetcher := $(call sources,agent/fetcher)
 SRC_master := $(call sources,master master/allocator master/queue master/store master/election master/frameworks master/api)
 SRC_mete := $(call sources,tools/mete)
 SRC_sim := $(call sources,tools/sim)
-ARCHIVES := base loop linux net proto sdk isolators bpf agent shim master mete sim
+ARCHIVES := base loop linux net proto sdk isolators bpf agent shim fetcher master mete sim
 BPF_OBJECTS := $(patsubst %.bpf.c,$(GEN)/%.bpf.o,$(wildcard bpf/*.bpf.c))
 
 archive = $(patsubst %,$B/lib%.a,$1)
 group = -Wl,--start-group $(call archive,$1) -Wl,--end-group
 
-BINARIES := mete mete-master mete-agent mete-shim mete-sim
+BINARIES := mete mete-master mete-agent mete-shim mete-sim mete-fetcher
 BIN := $(BINARIES:%=$B/bin/%)
 
 Q := $(if $(V),,@)
@@ -121,7 +122,8 @@ all: $(BIN) ## build every program into build/<flavour>/bin
 # ---- programs -------------------------------------------------------------------------------------------
 LIB_SHIM := shim isolators linux base
 LIB_MASTER := master proto net loop linux base
-LIB_AGENT := agent shim isolators bpf proto net loop linux base
+LIB_FETCHER := fetcher linux base
+LIB_AGENT := agent shim fetcher isolators bpf proto net loop linux base
 LIB_METE := mete sdk proto net loop linux base
 LIB_SIM := sim proto net loop base
 
@@ -137,6 +139,9 @@ $B/bin/mete-agent: $B/obj/agent/main.o $(call archive,$(LIB_AGENT)) $B/flags | $
 $B/bin/mete-sim: $B/obj/tools/sim/main.o $(call archive,$(LIB_SIM)) $B/flags | $B/bin/
 	$(call say,LINK,$@)
 	$Q$(CC) $(LDFLAGS_ALL) -o $@ $< $(call group,$(LIB_SIM)) $(LIBS_NET)
+$B/bin/mete-fetcher: $B/obj/agent/fetcher/main.o $(call archive,$(LIB_FETCHER)) $B/flags | $B/bin/
+	$(call say,LINK,$@)
+	$Q$(CC) $(LDFLAGS_ALL) -o $@ $< $(call group,$(LIB_FETCHER)) $(LIBS_FETCHER)
 # The shim is static: one small file that the agent seals into memory, with nothing to relocate at each launch. For coverage the release's
 # serves: instrumented, it would write its counts into the containers.
 ifeq ($(COV),)
@@ -191,11 +196,11 @@ $B/obj/agent/shim/%.o $B/obj/isolators/%.o $B/obj/lib/base/%.o $B/obj/lib/linux/
 # ---- tests ----------------------------------------------------------------------------------------------
 UNIT_SRC := $(shell find tests/unit -name 'test_*.c' 2>/dev/null)
 UNIT := $(UNIT_SRC:tests/%.c=$B/tests/%)
-LIB_ALL := agent shim isolators bpf master mete sim sdk proto net loop linux base
+LIB_ALL := agent shim fetcher isolators bpf master mete sim sdk proto net loop linux base
 $B/tests/unit/%: $B/obj/tests/unit/%.o $(call archive,$(LIB_ALL)) $B/flags
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$Q$(CC) $(LDFLAGS_ALL) -o $@ $< $(call group,$(LIB_ALL)) $(call pkg_libs,cmocka sqlite3 libpcre2-8) $(LIBS_AGENT)
+	$Q$(CC) $(LDFLAGS_ALL) -o $@ $< $(call group,$(LIB_ALL)) $(call pkg_libs,cmocka sqlite3 libpcre2-8) $(LIBS_AGENT) $(LIBS_FETCHER)
 # Launches real containers by the shim beside it.
 $B/tests/unit/agent/shim/test_launch: | $B/bin/mete-shim
 # The payload reports what a task sees from inside; static, so that it runs in any root filesystem.
@@ -227,7 +232,7 @@ UNITS := $(notdir $(wildcard deploy/systemd/*.service))
 # file:place below prefix:mode
 INSTALL_LIST := $B/bin/mete:bin/mete:755 \
   $(foreach b,mete-master mete-agent,$B/bin/$b:sbin/$b:755) \
-  $B/bin/mete-shim:libexec/mete/mete-shim:755 \
+  $(foreach b,mete-shim mete-fetcher,$B/bin/$b:libexec/mete/$b:755) \
   $(foreach m,$(MAN),$m:share/man/man$(subst .,,$(suffix $m))/$(notdir $m):644) \
   $(foreach u,$(UNITS),$B/systemd/$u:lib/systemd/system/$u:644) \
   deploy/completion/mete.bash:share/bash-completion/completions/mete:644

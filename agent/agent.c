@@ -13,6 +13,7 @@
 #include "agent/api/api.h"
 #include "agent/checkpoint.h"
 #include "agent/container.h"
+#include "agent/fetcher.h"
 #include "agent/master_link.h"
 #include "agent/recover.h"
 #include "agent/registration.h"
@@ -247,6 +248,8 @@ static int start(struct agent *a, struct error *e)
         a->launch_times = NEW0(struct launch_times);
         if (r == 0)
                 r = agent_api_new(a, &a->api, e);
+        if (r == 0)
+                r = fetcher_new(a, &a->fetcher, e);
         if (r < 0)
                 return r;
         open_probes(a);
@@ -337,6 +340,7 @@ static void stop_parts(struct agent *a)
         a->sampler = usage_sampler_free(a->sampler);
         HASH_ITER (hh, a->containers, c, tmp)
                 container_free(c);
+        a->fetcher = fetcher_free(a->fetcher);
         leftovers_stop(&a->leftovers);
         gc_stop(&a->gc);
         if (a->pool)

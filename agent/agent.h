@@ -13,6 +13,7 @@
 #include "lib/loop/loop.h"
 
 struct agent_api;
+struct fetcher;
 struct log_stream;
 struct agent_container;
 struct agent_task;
@@ -52,6 +53,7 @@ struct agent {
         struct gc gc;
         struct launch_times *launch_times; /* owned */
         struct agent_api *api;
+        struct fetcher *fetcher;        /* owned */
         struct log_stream *log_streams; /* being read; each is its connection's */
 
         bool stopping;        /* tasks are being killed before the agent ends; launches are refused */

@@ -9,6 +9,7 @@
 #include "proto/mesos.pb-c.h"
 
 struct fetch;
+struct fetcher;
 
 struct fetch_request {
         const char *container_id;
@@ -27,3 +28,16 @@ int fetch_start(struct agent *a, const struct fetch_request *r,
         struct error *e) WARN_UNUSED;
 /* Ends a fetch that still runs. Returns NULL. */
 struct fetch *fetch_free(struct fetch *f);
+
+/* ---- the agent's one fetcher: the program, the cache, what is counted ---- */
+
+/* A missing program is no failure here: whoever wants to fetch is told then. Forgets what an earlier agent left. */
+int fetcher_new(struct agent *a, struct fetcher **ret, struct error *e) WARN_UNUSED;
+/* Every fetch was freed before. Returns NULL. */
+struct fetcher *fetcher_free(struct fetcher *f);
+
+struct fetcher_metrics {
+        uint64_t cache_size_total_bytes, cache_size_used_bytes;
+        uint64_t task_fetches_succeeded, task_fetches_failed;
+};
+const struct fetcher_metrics *fetcher_metrics(const struct fetcher *f);

@@ -40,10 +40,15 @@ static const struct option_row rows[] = {
         ROW("runtime-dir", 0, OPTION_STRING, runtime_dir, "DIR", "state of this boot (default /run/mete/agent-<port>)", 0, NULL),
         ROW("cgroup-root", 0, OPTION_STRING, cgroup_root, "PATH", "below every hierarchy's mount (default mete/agent-<port>)", 0, NULL),
         ROW("shim", 0, OPTION_STRING, shim, "FILE", "the mete-shim program (default: beside this one, or ../libexec/mete)", 0, NULL),
+        ROW("fetcher", 0, OPTION_STRING, fetcher, "FILE", "the mete-fetcher program (default: beside this one, or ../libexec/mete)", 0, NULL),
         ROW("log-max-size", 0, OPTION_SIZE, log_max_bytes, "SIZE", "rotate a task's stdout and stderr at this size, 0 never (default 10M)", 0, "Tasks"),
         ROW("log-files", 0, OPTION_U64, log_files, "N", "rotated files kept beside the live one (default 2)", 100, NULL),
         ROW("gc-delay", 0, OPTION_DURATION, gc_delay_ns, "DURATION", "keep sandboxes of ended tasks this long (default 7d)", 0, NULL),
         ROW("gc-max-sandboxes", 0, OPTION_U64, gc_max_sandboxes, "N", "and at most this many (default 1000)", 1000000, NULL),
+        ROW("fetcher-max-size", 0, OPTION_SIZE, fetcher_max_bytes, "SIZE", "what fetching may write for one task, unpacked (default 10G)", 0, NULL),
+        ROW("fetcher-cache-size", 0, OPTION_SIZE, fetcher_cache_bytes, "SIZE", "keep fetched files with cache set up to this size (default 2G)", 0, NULL),
+        ROW("fetcher-stall-timeout", 0, OPTION_DURATION, fetcher_stall_ns, "DURATION", "give a download up when nothing comes for this long (default 1m)", 0, NULL),
+        ROW("frameworks-home", 0, OPTION_STRING, frameworks_home, "DIR", "where relative paths in URIs begin (default: they are refused)", 0, NULL),
         ROW("hide", 0, OPTION_STRINGS, hide, "PATH", "hide this too from tasks that see the host's root; may be repeated", 0, NULL),
         ROW("kill-tasks-on-exit", 0, OPTION_BOOL, kill_tasks_on_exit, NULL, "on SIGTERM kill every task and leave nothing behind", 0, NULL),
         ROW("no-ebpf", 0, OPTION_BOOL, no_ebpf, NULL, "measure from cgroup files only", 0, "Other"),
@@ -70,7 +75,8 @@ static void default_string(char **s, const char *value)
                 *s = xstrdup(value);
 }
 
-static int default_shim(struct agent_options *o, struct error *e)
+/* Beside this program, or where an installation has it. */
+static int default_program(const char *name, char **ret, struct error *e)
 {
         char self[PATH_MAX];
         ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -81,10 +87,10 @@ static int default_shim(struct agent_options *o, struct error *e)
         char *slash = strrchr(self, '/');
         if (slash)
                 *slash = '\0';
-        o->shim = xasprintf("%s/mete-shim", self);
-        if (access(o->shim, X_OK) < 0) {
-                free(o->shim);
-                o->shim = xasprintf("%s/../libexec/mete/mete-shim", self);
+        *ret = xasprintf("%s/%s", self, name);
+        if (access(*ret, X_OK) < 0) {
+                free(*ret);
+                *ret = xasprintf("%s/../libexec/mete/%s", self, name);
         }
         return 0;
 }
@@ -124,6 +130,11 @@ static int check_paths(const struct agent_options *o, struct error *e)
                                 e, -EINVAL, "--hide \"%s\": give an absolute path", o->hide.items[i]);
         if (o->work_dir[0] != '/')
                 return error_set(e, -EINVAL, "--work-dir \"%s\": give an absolute path", o->work_dir);
+        if (o->frameworks_home && o->frameworks_home[0] != '/')
+                return error_set(
+                        e, -EINVAL, "--frameworks-home \"%s\": give an absolute path", o->frameworks_home);
+        if (o->fetcher_max_bytes == 0)
+                return error_set(e, -EINVAL, "--fetcher-max-size 0: give at least 1");
         if (o->runtime_dir[0] != '/')
                 return error_set(e, -EINVAL, "--runtime-dir \"%s\": give an absolute path", o->runtime_dir);
         if (str_empty(o->hostname) || strlen(o->hostname) > 255)
@@ -159,6 +170,9 @@ int agent_options_parse(struct agent_options *o, int argc, char **argv, struct e
                 .log_files = 2,
                 .gc_delay_ns = UINT64_C(7) * 24 * 3600 * NSEC_PER_SEC,
                 .gc_max_sandboxes = 1000,
+                .fetcher_max_bytes = UINT64_C(10) << 30,
+                .fetcher_cache_bytes = UINT64_C(2) << 30,
+                .fetcher_stall_ns = 60 * NSEC_PER_SEC,
         };
         int r = options_parse(&agent_option_parser, argc, argv, o, &first, e);
         if (r != 0)
@@ -179,7 +193,9 @@ int agent_options_parse(struct agent_options *o, int argc, char **argv, struct e
                 o->hostname = xstrdup(name);
         }
         if (!o->shim)
-                r = default_shim(o, e);
+                r = default_program("mete-shim", &o->shim, e);
+        if (r == 0 && !o->fetcher)
+                r = default_program("mete-fetcher", &o->fetcher, e);
         if (r == 0)
                 r = check_network(o, e);
         if (r == 0)

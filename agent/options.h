@@ -15,6 +15,11 @@ struct agent_options {
         char *cgroup_root;
         char *hostname;
         char *shim;
+        char *fetcher;
+        char *frameworks_home;
+        uint64_t fetcher_max_bytes;
+        uint64_t fetcher_cache_bytes;
+        uint64_t fetcher_stall_ns;
         char *attributes;
         uint64_t milli_cpus;
         uint64_t memory_bytes;

@@ -24,14 +24,13 @@
 #define SHIM_SIZE_MAX (64 << 20)
 #define SPAWN_STACK_SIZE (32 * 1024)
 /* Sources are moved above every target first. */
-#define SPAWN_FD_HIGH 64
+#define SPAWN_FD_HIGH PROGRAM_SPAWN_FDS_MAX
 
 struct spawn {
-        int sources[SHIM_FD_FIRST_V1 + CGROUP_CONTROLLER_MAX];
+        int sources[PROGRAM_SPAWN_FDS_MAX];
         int count; /* of sources; the index is the target */
         int exe_fd;
-        char v1_text[8];
-        char *argv[4];
+        char *const *argv;
         char *envp[1];
         sigset_t none;
         int error; /* written by the child, positive errno */
@@ -135,11 +134,26 @@ static int spawn_clone(struct spawn *s, int cgroup_fd, int *ret_pidfd)
         return 0;
 }
 
+int program_spawn(const struct program_spawn_options *o, int *ret_pidfd, struct error *e)
+{
+        struct spawn s = {.count = (int)o->fd_count, .exe_fd = o->exe_fd, .argv = o->argv};
+
+        if (o->fd_count > PROGRAM_SPAWN_FDS_MAX)
+                return error_set(e, -E2BIG, "%s gets %zu descriptors: at most %d", o->argv[0], o->fd_count,
+                        PROGRAM_SPAWN_FDS_MAX);
+        for (size_t i = 0; i < o->fd_count; i++)
+                s.sources[i] = o->fds[i];
+        (void)sigemptyset(&s.none);
+        int r = spawn_clone(&s, o->cgroup_fd, ret_pidfd);
+        return r < 0 ? error_set_errno(e, r, "cannot start %s", o->argv[0]) : 0;
+}
+
 int shim_spawn(const struct shim_spawn_options *o, int *ret_pidfd, int *ret_status_fd, struct error *e)
 {
         static char name[] = "mete-shim", dashes[] = "--";
         _cleanup_fd_ int null_fd = -1, status_read = -1, status_write = -1;
-        int pipe_fds[2], pidfd = -1;
+        int pipe_fds[2];
+        char v1_text[8];
 
         if (o->v1_count > CGROUP_CONTROLLER_MAX)
                 return error_set(e, -EINVAL, "%zu cgroup v1 hierarchies are too many", o->v1_count);
@@ -151,25 +165,25 @@ int shim_spawn(const struct shim_spawn_options *o, int *ret_pidfd, int *ret_stat
         if (fcntl(status_read, F_SETFL, O_NONBLOCK) < 0)
                 return error_set_errno(e, -errno, "cannot prepare the status pipe of the shim");
 
-        struct spawn s = {
-                .sources = {null_fd, STDERR_FILENO,
-                        STDERR_FILENO, [SHIM_FD_PLAN] = o->plan_fd, [SHIM_FD_STATE] = o->state_fd,
-                        [SHIM_FD_RECORD] = o->lock_fd, [SHIM_FD_STATUS] = status_write,
-                        [SHIM_FD_SANDBOX] = o->sandbox_fd, [SHIM_FD_CGROUP] = o->cgroup_fd},
-                .count = SHIM_FD_FIRST_V1 + (int)o->v1_count,
-                .exe_fd = o->shim_exe_fd,
-                .argv = {name, dashes, s.v1_text, NULL},
-        };
+        int fds[SHIM_FD_FIRST_V1 + CGROUP_CONTROLLER_MAX] = {null_fd, STDERR_FILENO,
+                STDERR_FILENO, [SHIM_FD_PLAN] = o->plan_fd, [SHIM_FD_STATE] = o->state_fd,
+                [SHIM_FD_RECORD] = o->lock_fd, [SHIM_FD_STATUS] = status_write,
+                [SHIM_FD_SANDBOX] = o->sandbox_fd, [SHIM_FD_CGROUP] = o->cgroup_fd};
         for (size_t i = 0; i < o->v1_count; i++)
-                s.sources[SHIM_FD_FIRST_V1 + i] = o->v1_fds[i];
-        (void)snprintf(s.v1_text, sizeof(s.v1_text), "%zu", o->v1_count);
-        (void)sigemptyset(&s.none);
-        int r = spawn_clone(&s, o->shim_cgroup_fd, &pidfd);
-        if (r < 0)
-                return error_set_errno(e, r, "cannot start mete-shim");
-        *ret_pidfd = pidfd;
-        *ret_status_fd = TAKE_FD(status_read);
-        return 0;
+                fds[SHIM_FD_FIRST_V1 + i] = o->v1_fds[i];
+        (void)snprintf(v1_text, sizeof(v1_text), "%zu", o->v1_count);
+        char *const argv[] = {name, dashes, v1_text, NULL};
+        const struct program_spawn_options p = {
+                .exe_fd = o->shim_exe_fd,
+                .cgroup_fd = o->shim_cgroup_fd,
+                .fds = fds,
+                .fd_count = SHIM_FD_FIRST_V1 + o->v1_count,
+                .argv = argv,
+        };
+        int r = program_spawn(&p, ret_pidfd, e);
+        if (r == 0)
+                *ret_status_fd = TAKE_FD(status_read);
+        return r;
 }
 
 int shim_seal_executable(const char *path, int *ret_fd, struct error *e)

@@ -6,6 +6,18 @@
 
 #include "lib/base/error.h"
 
+#define PROGRAM_SPAWN_FDS_MAX 320
+/* A sealed program, with an empty environment. All descriptors stay the caller's; the program gets copies. */
+struct program_spawn_options {
+        int exe_fd;     /* from shim_seal_executable */
+        int cgroup_fd;  /* v2 cgroup that it is born in; -1: stays in the agent's */
+        const int *fds; /* the index is the number that the program knows it by; everything else is closed */
+        size_t fd_count;
+        char *const *argv; /* NULL-terminated */
+};
+/* Returns as soon as the program executes. ret_pidfd becomes readable when it ends; the caller reaps it by waitid(P_PIDFD). */
+int program_spawn(const struct program_spawn_options *o, int *ret_pidfd, struct error *e) WARN_UNUSED;
+
 /* All descriptors stay the caller's; the shim gets copies. */
 struct shim_spawn_options {
         int shim_exe_fd;    /* from shim_seal_executable */

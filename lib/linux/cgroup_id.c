@@ -13,7 +13,8 @@
 #include "lib/base/id.h"
 #include "lib/base/util.h"
 
-#define CONTAINERS "/containers/"
+/* Where agents put what is not to speak for its user: tasks, and what fetches for them. */
+static const char *const groups_of_tasks[] = {"/containers/", "/fetches/"};
 #define FILEID_KERNFS 0xfe /* include/linux/exportfs.h: the handle of a kernfs node is its 64-bit id (5.5) */
 
 static int open_cgroup2(void)
@@ -139,8 +140,9 @@ static bool starts_with_uuid(const char *s)
 
 bool cgroup_path_is_container(const char *path)
 {
-        for (const char *p = path; (p = strstr(p, CONTAINERS)); p++)
-                if (starts_with_uuid(p + strlen(CONTAINERS)))
-                        return true;
+        for (size_t i = 0; i < ELEMENTSOF(groups_of_tasks); i++)
+                for (const char *p = path; (p = strstr(p, groups_of_tasks[i])); p++)
+                        if (starts_with_uuid(p + strlen(groups_of_tasks[i])))
+                                return true;
         return false;
 }

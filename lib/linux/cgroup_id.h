@@ -8,5 +8,5 @@
  * tree is searched. -ENODATA: no cgroup2 is mounted, or there are too many groups to search; -ESTALE: the cgroup is gone.
  */
 int cgroup_path_by_id(uint64_t id, char **ret) WARN_UNUSED;
-/* Is it, or does it lie in, the cgroup of a container: ".../containers/<uuid>", as agents name them? */
+/* Is it, or does it lie in, the cgroup of a container or of a fetch: ".../containers/<uuid>", ".../fetches/<uuid>", as agents name them? */
 bool cgroup_path_is_container(const char *path);

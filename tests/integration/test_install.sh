@@ -16,7 +16,7 @@ install_files() { make -C "$here/../.." --no-print-directory B="$BUILD" "$@"; }
 
 test_everything_is_in_place() {
         local file
-        for file in bin/mete sbin/mete-master sbin/mete-agent libexec/mete/mete-shim; do
+        for file in bin/mete sbin/mete-master sbin/mete-agent libexec/mete/mete-shim libexec/mete/mete-fetcher; do
                 [ -x "$PREFIX/$file" ] || fail "$file is not installed"
         done
         for file in share/man/man1/mete.1 share/man/man8/mete-master.8 share/man/man8/mete-agent.8 share/bash-completion/completions/mete \

@@ -266,6 +266,7 @@ static void test_container_paths(void **state)
                 {"/sys/fs/cgroup/mete/agent-5051/containers/1f0c1f6e-27c3-4a0c-9d4e-0a2f6c1b9e77", true},
                 {"/sys/fs/cgroup/a/containers/1f0c1f6e-27c3-4a0c-9d4e-0a2f6c1b9e77/below", true},
                 {"/c/containers/x/containers/1f0c1f6e-27c3-4a0c-9d4e-0a2f6c1b9e77", true},
+                {"/sys/fs/cgroup/mete/agent-5051/fetches/1f0c1f6e-27c3-4a0c-9d4e-0a2f6c1b9e77", true},
                 {"/sys/fs/cgroup/mete/agent-5051/containers", false},
                 {"/sys/fs/cgroup/mete/agent-5051/shims", false},
                 {"/containers/1f0c1f6e-27c3-4a0c-9d4e-0a2f6c1b9e777", false},

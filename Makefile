@@ -102,7 +102,7 @@ SRC_bpf := $(filter-out %.bpf.c,$(call sources,bpf))
 SRC_agent := $(call sources,agent agent/api agent/executors agent/checks)
 SRC_shim := $(call sources,agent/shim)
 SRC_fetcher := $(call sources,agent/fetcher)
-SRC_master := $(call sources,master master/allocator master/queue master/store master/election master/frameworks master/api)
+SRC_master := $(call sources,master master/allocator master/queue master/store master/election master/frameworks master/api master/api/read)
 SRC_mete := $(call sources,tools/mete)
 SRC_sim := $(call sources,tools/sim)
 ARCHIVES := base loop linux net proto sdk isolators bpf agent shim fetcher master mete sim
@@ -130,12 +130,12 @@ LIB_SIM := sim proto net loop base
 $B/bin/mete: $B/obj/tools/mete/main.o $(call archive,$(LIB_METE)) $B/flags | $B/bin/
 	$(call say,LINK,$@)
 	$Q$(CC) $(LDFLAGS_ALL) -o $@ $< $(call group,$(LIB_METE)) $(LIBS_LINUX) $(LIBS_NET)
-$B/bin/mete-master: $B/obj/master/main.o $(call archive,$(LIB_MASTER)) $B/flags | $B/bin/
+$B/bin/mete-master: $B/obj/master/main.o $B/build_info.o $(call archive,$(LIB_MASTER)) $B/flags | $B/bin/
 	$(call say,LINK,$@)
-	$Q$(CC) $(LDFLAGS_ALL) -o $@ $< $(call group,$(LIB_MASTER)) $(LIBS_MASTER)
-$B/bin/mete-agent: $B/obj/agent/main.o $(call archive,$(LIB_AGENT)) $B/flags | $B/bin/
+	$Q$(CC) $(LDFLAGS_ALL) -o $@ $< $B/build_info.o $(call group,$(LIB_MASTER)) $(LIBS_MASTER)
+$B/bin/mete-agent: $B/obj/agent/main.o $B/build_info.o $(call archive,$(LIB_AGENT)) $B/flags | $B/bin/
 	$(call say,LINK,$@)
-	$Q$(CC) $(LDFLAGS_ALL) -o $@ $< $(call group,$(LIB_AGENT)) $(LIBS_AGENT)
+	$Q$(CC) $(LDFLAGS_ALL) -o $@ $< $B/build_info.o $(call group,$(LIB_AGENT)) $(LIBS_AGENT)
 $B/bin/mete-sim: $B/obj/tools/sim/main.o $(call archive,$(LIB_SIM)) $B/flags | $B/bin/
 	$(call say,LINK,$@)
 	$Q$(CC) $(LDFLAGS_ALL) -o $@ $< $(call group,$(LIB_SIM)) $(LIBS_NET)
@@ -163,6 +163,16 @@ FLAGS_NOW := $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL)
 $B/flags: FORCE | $B/
 	@printf '%s\n' '$(subst ','\'',$(FLAGS_NOW))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(FLAGS_NOW))' >$@
 FORCE:
+
+# What a daemon tells of its build: the commit, where there is one. Beside the archives, so that a commit links two programs anew, not all tests.
+git = $(shell git $1 2>/dev/null)
+BUILD_INFO = {.time = $(or $(call git,log -1 --format=%ct),0), .user = "$(shell id -un)", .git_sha = "$(call git,rev-parse HEAD)", \
+        .git_branch = "$(filter-out HEAD,$(call git,rev-parse --abbrev-ref HEAD))", .git_tag = "$(call git,describe --exact-match --tags)"}
+$B/build_info.c: FORCE | $B/
+	@printf '\043include "lib/base/build_info.h"\nconst struct build_info build_info = %s;\n' '$(BUILD_INFO)' >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+$B/build_info.o: $B/build_info.c $B/flags
+	$Q$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c -o $@ $<
 
 $B/obj/%.o: %.c $B/flags | $(PROTO_H)
 	@mkdir -p $(@D)

@@ -56,5 +56,7 @@ struct option_parser {
 int options_parse(const struct option_parser *p, int argc, char **argv, void *target, int *ret_first,
         struct error *e) WARN_UNUSED;
 void options_print_help(const struct option_parser *p, FILE *f);
+/* The value as it could be given; the caller frees it. NULL: a string that is not set. */
+char *option_value_text(const struct option_row *row, const void *target);
 /* Frees OPTION_STRING and OPTION_STRINGS targets. */
 void options_done(const struct option_parser *p, void *target);

@@ -95,6 +95,14 @@ const struct resources *allocator_agent_free(const struct allocator *a, const ch
 uint64_t allocator_role_share(const struct allocator *a, const char *role);
 bool allocator_framework_has_role(const struct allocator *a, const char *framework, const char *role);
 uint64_t allocator_framework_share(const struct allocator *a, const char *framework, const char *role);
+bool allocator_is_suppressed(const struct allocator *a, const char *framework, const char *role);
+struct allocator_role_view {
+        const char *name;
+        uint64_t share; /* as allocator_role_share() */
+        size_t filters; /* that have not run out */
+};
+void allocator_each_role(const struct allocator *a,
+        void (*each)(const struct allocator_role_view *role, void *userdata), void *userdata);
 
 /* Recomputes everything from the bookings and compares: for tests. -EUCLEAN with a sentence. */
 int allocator_check(const struct allocator *a, struct error *e) WARN_UNUSED;

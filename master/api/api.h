@@ -84,6 +84,7 @@ void waiters_stop(struct master *m);
 struct subscribers *subscribers_new(struct master *m);
 struct subscribers *subscribers_free(struct subscribers *s);
 void call_subscribe(struct api_call *c);
+size_t subscribers_count(const struct subscribers *s);
 
 /* ---- scheduler.c ---- */
 void scheduler_endpoint(struct http_request *req, void *userdata);

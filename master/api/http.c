@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "master/api/api.h"
+#include "master/api/read/read.h"
 
 /* ---- refusals ---- */
 
@@ -166,19 +167,6 @@ static void mete_endpoint(struct http_request *req, void *userdata)
         message_free(message);
 }
 
-static void health(struct http_request *req, void *userdata)
-{
-        http_respond(req, 200, NULL, NULL, 0);
-}
-
-static void version(struct http_request *req, void *userdata)
-{
-        Mete__Api__Version v = METE__API__VERSION__INIT;
-
-        version_fill(userdata, &v);
-        api_respond(req, CODEC_JSON, 200, &v.base);
-}
-
 void api_add_routes(struct master *m)
 {
         http_server_route(m->server, "/mete/v1", "POST", mete_endpoint, m);
@@ -186,8 +174,7 @@ void api_add_routes(struct master *m)
         /* Every method: who calls and who leads is answered before what may be called. */
         http_server_route_process(m->server, "master", "/api/v1/scheduler",
                 "GET,HEAD,POST,PUT,DELETE,OPTIONS,TRACE,CONNECT,PATCH", scheduler_endpoint, m);
-        http_server_route(m->server, "/health", "GET", health, m);
-        http_server_route(m->server, "/version", "GET", version, m);
+        read_add_routes(m);
 }
 
 void api_stop(struct master *m)

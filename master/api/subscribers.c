@@ -32,6 +32,11 @@ struct subscribers {
         struct job *changed; /* DL by event_prev, event_next */
 };
 
+size_t subscribers_count(const struct subscribers *s)
+{
+        return s->count;
+}
+
 static void subscriber_free(struct subscriber *s)
 {
         DL_DELETE(s->all->list, s);

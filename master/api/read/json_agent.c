@@ -1,0 +1,220 @@
+#include "master/api/read/read.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bool agent_is_registered(const struct agent *a)
+{
+        return a->state == AGENT_ACTIVE || a->state == AGENT_DISCONNECTED;
+}
+
+/* ---- attributes ---- */
+
+static void json_attribute(struct buffer *out, const Mete__V1__Attribute *a)
+{
+        _cleanup_buffer_ struct buffer text = {};
+
+        json_member(out, a->name);
+        if (a->scalar) {
+                json_double(out, NULL, a->scalar->value);
+                return;
+        }
+        if (a->ranges) {
+                buffer_puts(&text, "[");
+                for (size_t i = 0; i < a->ranges->n_range; i++)
+                        buffer_printf(&text, "%s%ju-%ju", i > 0 ? ", " : "",
+                                (uintmax_t)a->ranges->range[i]->begin, (uintmax_t)a->ranges->range[i]->end);
+                buffer_puts(&text, "]");
+        } else if (a->set) {
+                resource_items_text(&text, a->set->item, a->set->n_item);
+        }
+        json_string(out, NULL, a->text ? a->text->value : text.data);
+}
+
+static void json_attributes(struct buffer *out, const Mete__V1__AgentInfo *info)
+{
+        json_begin_object(out, "attributes");
+        for (size_t i = 0; i < info->n_attributes; i++)
+                json_attribute(out, info->attributes[i]);
+        json_end_object(out);
+}
+
+/* ---- resources ---- */
+
+static void offered_on(const struct agent *a, struct resources *ret)
+{
+        const struct offer *o;
+
+        DL_FOREACH2(a->offers, o, agent_next)
+        {
+                resources_add(ret, &o->resources);
+        }
+}
+
+static void json_reserved(struct buffer *out, const struct agent *a)
+{
+        _cleanup_role_sums_ struct role_sums sums = {};
+        const struct resources none = {}, *unreserved = &none;
+
+        for (size_t i = 0; i < a->info->n_resources; i++)
+                role_sums_add_message(&sums, resource_role(a->info->resources[i]), a->info->resources[i]);
+        json_begin_object(out, "reserved_resources");
+        for (size_t i = 0; i < sums.count; i++) {
+                if (str_equal(sums.items[i].role, "*")) {
+                        unreserved = &sums.items[i].resources;
+                        continue;
+                }
+                json_member(out, sums.items[i].role);
+                json_resources(out, NULL, &sums.items[i].resources);
+        }
+        json_end_object(out);
+        json_resources(out, "unreserved_resources", unreserved);
+}
+
+static void json_agent_resources(struct buffer *out, const struct agent *a)
+{
+        _cleanup_resources_ struct resources offered = {};
+
+        offered_on(a, &offered);
+        json_resources(out, "resources", &a->total);
+        json_resources(out, "used_resources", &a->booked);
+        json_resources(out, "offered_resources", &offered);
+        json_reserved(out, a);
+}
+
+static void json_full(struct buffer *out, const char *key, const struct role_sums *sums)
+{
+        json_begin_array(out, key);
+        for (size_t i = 0; i < sums->count; i++) {
+                Mete__V1__Resource **list;
+                size_t count;
+
+                resources_to_proto(
+                        &sums->items[i].resources, sums->items[i].role, /* with_role= */ true, &list, &count);
+                for (size_t j = 0; j < count; j++) {
+                        json_message(out, NULL, &list[j]->base);
+                        message_free(list[j]);
+                }
+                free(list);
+        }
+        json_end_array(out);
+}
+
+static void json_full_by_holder(struct buffer *out, const struct agent *a)
+{
+        _cleanup_role_sums_ struct role_sums used = {}, offered = {};
+        const struct executor *x, *next;
+        const struct offer *o;
+        const struct task *t;
+
+        DL_FOREACH2(a->tasks, t, agent_next)
+        {
+                role_sums_add(&used, t->role, &t->resources);
+        }
+        HASH_ITER (hh, a->executors, x, next)
+                role_sums_add(&used, x->role, &x->resources);
+        DL_FOREACH2(a->offers, o, agent_next)
+        {
+                role_sums_add(&offered, o->role, &o->resources);
+        }
+        json_full(out, "used_resources_full", &used);
+        json_full(out, "offered_resources_full", &offered);
+}
+
+/* As the agent sent them: a resource of role R is written among R's. */
+static void json_full_of_role(struct buffer *out, const Mete__V1__AgentInfo *info, const char *role)
+{
+        static char unreserved[] = "*"; /* a pointer of our own: written, where the default is left out */
+
+        for (size_t i = 0; i < info->n_resources; i++) {
+                Mete__V1__Resource r = *info->resources[i];
+
+                if (!str_equal(resource_role(&r), role))
+                        continue;
+                r.role = str_equal(role, "*") ? unreserved : (char *)role;
+                json_message(out, NULL, &r.base);
+        }
+}
+
+static bool role_came_before(const Mete__V1__AgentInfo *info, size_t at)
+{
+        for (size_t i = 0; i < at; i++)
+                if (str_equal(resource_role(info->resources[i]), resource_role(info->resources[at])))
+                        return true;
+        return false;
+}
+
+void json_agent_full_resources(struct buffer *out, const struct agent *a)
+{
+        json_full_by_holder(out, a);
+        json_begin_object(out, "reserved_resources_full");
+        for (size_t i = 0; i < a->info->n_resources; i++) {
+                const char *role = resource_role(a->info->resources[i]);
+
+                if (str_equal(role, "*") || role_came_before(a->info, i))
+                        continue;
+                json_member(out, role);
+                json_begin_array(out, NULL);
+                json_full_of_role(out, a->info, role);
+                json_end_array(out);
+        }
+        json_end_object(out);
+        json_begin_array(out, "unreserved_resources_full");
+        json_full_of_role(out, a->info, "*");
+        json_end_array(out);
+}
+
+/* ---- the agent ---- */
+
+/* Tools derive URLs from it: "slave(1)@host:port". */
+static void json_address(struct buffer *out, const struct agent *a)
+{
+        _cleanup_free_ char *at = a->address && strchr(a->address, ':')
+                                          ? xasprintf("slave(1)@%s", a->address)
+                                          : xasprintf("slave(1)@%s:%d", a->info->hostname, a->info->port);
+        uint32_t port;
+
+        if (parse_u32(strrchr(at, ':') + 1, UINT16_MAX, &port) < 0)
+                port = (uint32_t)a->info->port;
+        json_string(out, "pid", at);
+        json_integer(out, "port", port);
+}
+
+void json_agent(struct buffer *out, const struct agent *a)
+{
+        json_string(out, "id", a->id);
+        json_string(out, "hostname", a->info->hostname);
+        json_address(out, a);
+        json_attributes(out, a->info);
+        json_double(out, "registered_time", a->registered);
+        if (a->reregistered > 0)
+                json_double(out, "reregistered_time", a->reregistered);
+        json_agent_resources(out, a);
+        json_bool(out, "active", a->state == AGENT_ACTIVE);
+        json_bool(out, "deactivated", false);
+        json_string(out, "version", a->version);
+        json_begin_array(out, "capabilities");
+        json_end_array(out);
+        if (a->info->domain)
+                json_message(out, "domain", &a->info->domain->base);
+}
+
+void json_recovered_agents(struct read_call *c)
+{
+        const struct agent *a, *next;
+
+        json_begin_array(&c->out, "recovered_slaves");
+        HASH_ITER (hh, c->master->agents, a, next) {
+                if (a->state != AGENT_RECOVERED)
+                        continue;
+                json_begin_object(&c->out, NULL);
+                json_string(&c->out, "id", a->id);
+                json_string(&c->out, "hostname", a->info->hostname);
+                json_address(&c->out, a);
+                json_attributes(&c->out, a->info);
+                json_double(&c->out, "registered_time", a->registered);
+                json_resources(&c->out, "resources", &a->total);
+                json_end_object(&c->out);
+        }
+        json_end_array(&c->out);
+}

@@ -114,10 +114,13 @@ group = -Wl,--start-group $(call archive,$1) -Wl,--end-group
 BINARIES := mete mete-master mete-agent mete-shim mete-sim mete-fetcher
 BIN := $(BINARIES:%=$B/bin/%)
 
+EXAMPLES := $(patsubst sdk/examples/%.c,$B/examples/%,$(wildcard sdk/examples/*.c))
+LIBMETE := $B/lib/libmete.so.0 $B/lib/libmete.so $B/lib/libmete.a
+
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-8s %s\n' '$1' '$2')
 
-all: $(BIN) ## build every program into build/<flavour>/bin
+all: $(BIN) $(LIBMETE) $(EXAMPLES) ## build every program into build/<flavour>/bin, and libmete into lib
 
 # ---- programs -------------------------------------------------------------------------------------------
 LIB_SHIM := shim isolators linux base
@@ -153,6 +156,45 @@ $B/bin/mete-shim: FORCE | $B/bin/
 	@$(MAKE) --no-print-directory COV= build/release/bin/mete-shim
 	@cmp -s build/release/bin/mete-shim $@ || cp build/release/bin/mete-shim $@
 endif
+
+# ---- libmete: its sources and what they need of lib/, position independent; only what sdk/mete.h declares can be seen from outside ------
+SDK_SRC := $(filter-out sdk/client.c,$(SRC_sdk))
+SDK_DEPS := $(SRC_base) $(SRC_loop) $(SRC_linux) $(SRC_net) proto/task_state.c
+SDK_PROTOS := mesos scheduler executor
+SDK_OBJ := $(SDK_SRC:%.c=$B/pic/%.o) $(SDK_PROTOS:%=$B/pic/gen/proto/%.pb-c.o)
+SDK_HEADERS := $(SDK_PROTOS:%=$(GEN)/proto/%.pb-c.h)
+SDK_REQUIRES := libevent_core libevent_extra libevent_pthreads jansson libcrypto zlib
+
+$B/pic/gen/%.o: $(GEN)/%.c $B/flags | $(PROTO_H)
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$Q$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -fPIC -fvisibility=default -w -MMD -MP -c -o $@ $<
+$B/pic/%.o: %.c $B/flags | $(PROTO_H)
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$Q$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -fPIC -ffunction-sections -fdata-sections -MMD -MP -c -o $@ $<
+$B/pic/libneeded.a: $(SDK_DEPS:%.c=$B/pic/%.o)
+	@rm -f $@
+	$(call say,AR,$@)
+	$Qar rcsD $@ $^
+$B/lib/libmete.so.0: $(SDK_OBJ) $B/pic/libneeded.a sdk/libmete.map | $B/lib/
+	$(call say,LINK,$@)
+	$Q$(CC) -shared $(LDFLAGS_ALL) $(if $(SAN),,-Wl,-z,defs) -Wl,--gc-sections -Wl,-soname,$(@F) -Wl,--version-script,sdk/libmete.map \
+	  -o $@ $(SDK_OBJ) $B/pic/libneeded.a $(LIBS_NET)
+$B/lib/libmete.so: $B/lib/libmete.so.0
+	$Qln -sf libmete.so.0 $@
+# One object, so that what is hidden in the shared library is not in anybody's way in the static one either.
+$B/lib/libmete.a: $(SDK_OBJ) $B/pic/libneeded.a | $B/lib/
+	$(call say,AR,$@)
+	$Qld -r -o $B/pic/mete.o $(SDK_OBJ) $B/pic/libneeded.a && objcopy --localize-hidden $B/pic/mete.o
+	@rm -f $@
+	$Qar rcsD $@ $B/pic/mete.o
+# Compiled as their readers would.
+$B/examples/%: sdk/examples/%.c sdk/mete.h $B/lib/libmete.a $B/flags | $(SDK_HEADERS) $B/examples/
+	$(call say,LINK,$@)
+	$Q$(CC) -Isdk -I$(GEN) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $B/lib/libmete.a $(LIBS_NET)
+$B/lib/mete.pc: sdk/mete.pc.in VERSION FORCE | $B/lib/
+	@sed -e 's,@prefix@,$(prefix),' -e 's,@version@,$(VERSION),' -e 's/@requires@/$(SDK_REQUIRES)/' $< >$@
 
 # ---- compiling ------------------------------------------------------------------------------------------
 %/:
@@ -245,11 +287,17 @@ INSTALL_LIST := $B/bin/mete:bin/mete:755 \
   $(foreach b,mete-shim mete-fetcher,$B/bin/$b:libexec/mete/$b:755) \
   $(foreach m,$(MAN),$m:share/man/man$(subst .,,$(suffix $m))/$(notdir $m):644) \
   $(foreach u,$(UNITS),$B/systemd/$u:lib/systemd/system/$u:644) \
-  deploy/completion/mete.bash:share/bash-completion/completions/mete:644
-installed = $(foreach i,$(INSTALL_LIST),$(DESTDIR)$(prefix)/$(word 2,$(subst :, ,$i)))
+  deploy/completion/mete.bash:share/bash-completion/completions/mete:644 \
+  $B/lib/libmete.so.0:lib/libmete.so.0:755 $B/lib/libmete.a:lib/libmete.a:644 $B/lib/mete.pc:lib/pkgconfig/mete.pc:644 \
+  sdk/mete.h:include/mete/mete.h:644 $(foreach h,$(SDK_HEADERS),$h:include/mete/proto/$(notdir $h):644)
+# link:target
+INSTALL_LINKS := lib/libmete.so:libmete.so.0
+installed = $(foreach i,$(INSTALL_LIST),$(DESTDIR)$(prefix)/$(word 2,$(subst :, ,$i))) \
+  $(foreach l,$(INSTALL_LINKS),$(DESTDIR)$(prefix)/$(call name_of,$l))
 install: all install-files ## install below $(DESTDIR)$(prefix)
-install-files: $(UNITS:%=$B/systemd/%)
+install-files: $(UNITS:%=$B/systemd/%) $B/lib/mete.pc
 	@$(foreach i,$(INSTALL_LIST),$(call install_one,$(subst :, ,$i)) &&) true
+	@$(foreach l,$(INSTALL_LINKS),ln -sf $(lastword $(subst :, ,$l)) $(DESTDIR)$(prefix)/$(call name_of,$l) &&) true
 install_one = install -D -m $(word 3,$1) $(word 1,$1) $(DESTDIR)$(prefix)/$(word 2,$1)
 # The units name the daemons by their place.
 $B/systemd/%.service: deploy/systemd/%.service FORCE | $B/systemd/
@@ -267,4 +315,4 @@ help: ## this list
 
 .PHONY: all lint headers-check format format-check install install-files uninstall clean help FORCE
 
--include $(shell find $B/obj -name '*.d' 2>/dev/null)
+-include $(shell find $B/obj $B/pic -name '*.d' 2>/dev/null)

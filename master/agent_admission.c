@@ -17,6 +17,7 @@ static void agent_stream_closed(struct http_stream *s, void *userdata)
 static void agent_book(struct agent *a)
 {
         struct allocator *allocator = a->master->allocator;
+        struct executor *x, *next;
         struct task *t;
 
         if (a->allocated) {
@@ -30,7 +31,14 @@ static void agent_book(struct agent *a)
         {
                 struct allocator_usage use = {t->framework->id, t->role, &t->resources};
 
-                allocator_allocate(allocator, a->id, &use);
+                if (!t->released)
+                        allocator_allocate(allocator, a->id, &use);
+        }
+        HASH_ITER (hh, a->executors, x, next) {
+                struct allocator_usage use = {x->framework->id, x->role, &x->resources};
+
+                if (!resources_empty(&x->resources))
+                        allocator_allocate(allocator, a->id, &use);
         }
 }
 
@@ -51,6 +59,8 @@ static void admission_free(struct admission *x)
 
 static void agent_admit(struct agent *a, const Mete__Agent__Call__Subscribe *s)
 {
+        enum agent_state before = a->state;
+        bool known = a->admitted || !s->agent_info->id;
         uint8_t uuid[UUID_BYTES];
 
         agent_drop_stream(a);
@@ -62,13 +72,18 @@ static void agent_admit(struct agent *a, const Mete__Agent__Call__Subscribe *s)
         a->missed_pings = 0;
         if (a->admitted)
                 a->reregistered = wall_seconds_now();
+        if (a->admitted || !known)
+                a->master->counters.agent_reregistrations++;
+        else
+                a->master->counters.agent_registrations++;
         a->admitted = true;
+        a->unreachable_time = 0;
         if (a->state == AGENT_ACTIVE)
                 agent_set_state(a, AGENT_DISCONNECTED); /* the older stream ended */
         agent_book(a);
         agent_set_state(a, AGENT_ACTIVE);
         agent_send_subscribed(a);
-        tasks_reconcile(a, s->tasks, s->n_tasks);
+        agent_take_reports(a, s, before, known);
         offers_schedule(a->master);
 }
 
@@ -89,17 +104,10 @@ static void admission_done(int result, void *userdata)
 
 static void agent_persist(struct agent *a, const Mete__Agent__Call *call)
 {
-        Mete__Checkpoint__AdmittedAgent admitted = METE__CHECKPOINT__ADMITTED_AGENT__INIT;
-        _cleanup_free_ char *key = xasprintf("agent/%s", a->id);
         struct store_batch *b = store_batch_new();
         struct admission *x = NEW0(struct admission);
 
-        admitted.agent_info = a->info;
-        admitted.has_registered = true;
-        admitted.registered = a->registered;
-        admitted.address = a->address;
-        admitted.version = a->version;
-        master_put_message(b, key, &admitted.base);
+        agent_put(a, /* unreachable_time= */ 0, /* gone_time= */ 0, b);
         x->master = a->master;
         x->agent_id = xstrdup(a->id);
         x->number = ++a->subscriptions;
@@ -149,6 +157,39 @@ static int check_epoch(struct master *m, uint64_t highest)
         return 0;
 }
 
+/* 0: it may register. Else the request is answered. */
+static int check_room(struct master *m, const struct agent *a, struct http_request *req)
+{
+        size_t here =
+                m->agents_in[AGENT_RECOVERED] + m->agents_in[AGENT_ACTIVE] + m->agents_in[AGENT_DISCONNECTED];
+
+        if ((a && a->state != AGENT_UNREACHABLE) || here < AGENTS_MAX)
+                return 0;
+        http_respond_text(req, 503, "%d agents are known: no more are admitted", AGENTS_MAX);
+        return -ENOSPC;
+}
+
+/* An operator said that it never comes back: nothing of it may run on. */
+static void refuse_gone(struct agent *a, struct http_request *req)
+{
+        Mete__Agent__Command c = METE__AGENT__COMMAND__INIT;
+        _cleanup_buffer_ struct buffer out = {};
+        struct http_stream *stream;
+
+        if (a->state != AGENT_GONE) {
+                http_respond_text(req, 503, "the agent is being marked gone");
+                return;
+        }
+        log_warning("agent %s (%s) was marked gone and registers: it is told to shut down", a->id,
+                a->info->hostname);
+        c.type = METE__AGENT__COMMAND__TYPE__SHUTDOWN;
+        c.epoch = a->master->epoch;
+        stream = http_stream_open(req, codec_content_type(CODEC_PROTOBUF), NULL, NULL);
+        if (message_encode(CODEC_PROTOBUF, &c.base, &out) >= 0)
+                (void)!http_stream_record(stream, out.data, out.len);
+        http_stream_close(stream);
+}
+
 void agent_subscribe(struct master *m, struct http_request *req, const Mete__Agent__Call *call)
 {
         const Mete__Agent__Call__Subscribe *s = call->subscribe;
@@ -172,10 +213,12 @@ void agent_subscribe(struct master *m, struct http_request *req, const Mete__Age
                 return;
         }
         a = id ? agent_find(m, id) : NULL;
-        if (!a && HASH_COUNT(m->agents) >= AGENTS_MAX) {
-                http_respond_text(req, 503, "%d agents are known: no more are admitted", AGENTS_MAX);
+        if (a && a->gone_time > 0) {
+                refuse_gone(a, req);
                 return;
         }
+        if (check_room(m, a, req) < 0)
+                return;
         if (!a) {
                 new_id = id ? xstrdup(id) : xasprintf("%s-S%ju", m->id, (uintmax_t)m->next_agent++);
                 a = agent_new(m, new_id);
@@ -197,7 +240,8 @@ void agent_unregister(struct agent *a)
         struct store_batch *b = store_batch_new();
 
         log_info("agent %s (%s) unregisters", a->id, a->info->hostname);
-        agent_give_up(a, "the agent said goodbye");
+        m->counters.agent_removals_unregistered++;
+        agent_is_lost(a, AGENT_DISCONNECTED, "the agent said goodbye");
         store_batch_delete(b, key);
         master_write(m, b, NULL, NULL);
         agent_free(a);
@@ -219,9 +263,16 @@ struct agent *agent_recover(struct master *m, Mete__Checkpoint__AdmittedAgent *a
         set_string(&a->address, admitted->address);
         set_string(&a->version, admitted->version);
         a->info = TAKE_PTR(admitted->agent_info);
+        a->unreachable_time = admitted->unreachable_time;
+        a->gone_time = admitted->gone_time;
         message_free(admitted);
         if (resources_from_proto(a->info->resources, a->info->n_resources, "resources", &a->total, NULL) < 0)
                 log_warning("agent %s: its stored resources are not legal", a->id);
-        loop_timer_arm(a->timer, m->options->agent_reregister_timeout_ns, /* period_ns= */ 0);
+        if (a->gone_time > 0)
+                agent_init_state(a, AGENT_GONE);
+        else if (a->unreachable_time > 0)
+                agent_init_state(a, AGENT_UNREACHABLE);
+        else
+                loop_timer_arm(a->timer, m->options->agent_reregister_timeout_ns, /* period_ns= */ 0);
         return a;
 }

@@ -11,7 +11,9 @@ struct agent *agent_new(struct master *m, const char *id);
 void agent_free(struct agent *a);
 /* The one place that changes the state. */
 void agent_set_state(struct agent *a, enum agent_state state);
-void agent_timer(struct loop_timer *timer, void *userdata);
+void agent_init_state(struct agent *a, enum agent_state state); /* from the store: nobody is told */
+/* Into the batch, as it is on disk: given up and gone since these times (0: not). */
+void agent_put(const struct agent *a, double unreachable_time, double gone_time, struct store_batch *b);
 
 /* ---- agent_send.c ---- */
 /* False when it is not connected, or does not read: then it is disconnected. */
@@ -19,7 +21,8 @@ bool agent_send(struct agent *a, Mete__Agent__Command *c);
 void agent_send_subscribed(struct agent *a);
 
 /* ---- agent_loss.c ---- */
+void agent_timer(struct loop_timer *timer, void *userdata);
 void agent_drop_stream(struct agent *a);
+/* Its tasks and executors are over, its offers withdrawn; how: UNREACHABLE, GONE, or DISCONNECTED when it said goodbye. */
+void agent_is_lost(struct agent *a, enum agent_state how, const char *why);
 void agent_disconnect(struct agent *a, const char *why);
-/* Its tasks are over, unless it comes back. */
-void agent_give_up(struct agent *a, const char *why);

@@ -6,7 +6,7 @@ bool agent_send(struct agent *a, Mete__Agent__Command *c)
 {
         _cleanup_buffer_ struct buffer out = {};
 
-        if (!a->stream || a->state != AGENT_ACTIVE)
+        if (!a->stream || a->state != AGENT_ACTIVE || a->stalled)
                 return false;
         c->epoch = a->master->epoch;
         if (message_encode(CODEC_PROTOBUF, &c->base, &out) < 0) {
@@ -14,7 +14,8 @@ bool agent_send(struct agent *a, Mete__Agent__Command *c)
                 return false;
         }
         if (http_stream_record(a->stream, out.data, out.len) < 0) {
-                agent_disconnect(a, "it does not read its commands");
+                a->stalled = true; /* its tasks may be in the caller's hands */
+                loop_timer_arm(a->timer, /* delay_ns= */ 0, /* period_ns= */ 0);
                 return false;
         }
         return true;

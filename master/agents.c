@@ -38,6 +38,11 @@ struct agent *agent_new(struct master *m, const char *id)
         return a;
 }
 
+static bool is_lost(enum agent_state s)
+{
+        return s == AGENT_UNREACHABLE || s == AGENT_GONE;
+}
+
 void agent_free(struct agent *a)
 {
         struct master *m = a->master;
@@ -50,6 +55,11 @@ void agent_free(struct agent *a)
         if (a->allocated)
                 allocator_remove_agent(m->allocator, a->id);
         loop_timer_free(a->timer);
+        agent_forget_lost_tasks(a);
+        if (is_lost(a->state))
+                DL_DELETE2(m->lost_agents, a, lost_prev, lost_next);
+        if (a->leaving > 0)
+                m->agents_leaving--;
         HASH_DEL(m->agents, a);
         m->agents_in[a->state]--;
         message_free(a->info);
@@ -71,15 +81,26 @@ static void agent_changed(struct agent *a)
         events_agent(a->master, a);
 }
 
+void agent_init_state(struct agent *a, enum agent_state state)
+{
+        struct master *m = a->master;
+
+        if (is_lost(a->state))
+                DL_DELETE2(m->lost_agents, a, lost_prev, lost_next);
+        if (is_lost(state))
+                DL_APPEND2(m->lost_agents, a, lost_prev, lost_next);
+        m->agents_in[a->state]--;
+        m->agents_in[state]++;
+        a->state = state;
+}
+
 void agent_set_state(struct agent *a, enum agent_state state)
 {
         if (a->state == state)
                 return;
         log_info("agent %s (%s): %s -> %s", a->id, a->info ? a->info->hostname : "?",
                 agent_state_to_string(a->state), agent_state_to_string(state));
-        a->master->agents_in[a->state]--;
-        a->master->agents_in[state]++;
-        a->state = state;
+        agent_init_state(a, state);
         loop_timer_disarm(a->timer);
         if (a->allocated)
                 allocator_set_agent_active(a->master->allocator, a->id, state == AGENT_ACTIVE);
@@ -91,6 +112,23 @@ void agent_set_state(struct agent *a, enum agent_state state)
         agent_changed(a);
 }
 
+void agent_put(const struct agent *a, double unreachable_time, double gone_time, struct store_batch *b)
+{
+        Mete__Checkpoint__AdmittedAgent admitted = METE__CHECKPOINT__ADMITTED_AGENT__INIT;
+        _cleanup_free_ char *key = xasprintf("agent/%s", a->id);
+
+        admitted.agent_info = a->info;
+        admitted.has_registered = true;
+        admitted.registered = a->registered;
+        admitted.address = a->address;
+        admitted.version = a->version;
+        admitted.has_unreachable_time = unreachable_time > 0;
+        admitted.unreachable_time = unreachable_time;
+        admitted.has_gone_time = gone_time > 0;
+        admitted.gone_time = gone_time;
+        master_put_message(b, key, &admitted.base);
+}
+
 /* ---- looking, stopping ---- */
 
 void agent_describe(const struct agent *a, Mete__Api__Agent *ret)
@@ -99,6 +137,7 @@ void agent_describe(const struct agent *a, Mete__Api__Agent *ret)
         ret->agent_id = a->id;
         ret->state = a->state == AGENT_ACTIVE        ? METE__API__AGENT__STATE__AGENT_ACTIVE
                      : a->state == AGENT_UNREACHABLE ? METE__API__AGENT__STATE__AGENT_UNREACHABLE
+                     : a->state == AGENT_GONE        ? METE__API__AGENT__STATE__AGENT_GONE
                                                      : METE__API__AGENT__STATE__AGENT_DISCONNECTED;
         ret->hostname = a->info->hostname;
         ret->address = a->address;
@@ -125,6 +164,7 @@ void agents_stop(struct master *m)
 {
         struct agent *a, *next;
 
+        loop_timer_free(m->agents_gc_timer);
         HASH_ITER (hh, m->agents, a, next) {
                 agent_drop_stream(a);
                 if (a->subscribing)

@@ -26,8 +26,10 @@
 #include "proto/scheduler.pb-c.h"
 #include "proto/validate.h"
 
-#define AGENTS_MAX 10000
-#define AGENTS_UNREACHABLE_MAX 1000 /* remembered; the oldest go first */
+#define AGENTS_MAX 10000       /* that are here, or expected back */
+#define AGENTS_LOST_MAX 102400 /* unreachable and gone ones that are remembered; the oldest go first */
+#define AGENTS_LOST_MAX_SECONDS (14 * 86400)
+#define AGENTS_GC_NS (15 * 60 * NSEC_PER_SEC)
 #define QUEUE_ROLE "*"
 
 struct credentials;
@@ -63,9 +65,15 @@ struct agent {
         struct http_request *subscribing; /* answered once the admission is on disk */
         uint32_t subscriptions;           /* of them: an older one's answer finds a newer number */
         double unreachable_time;          /* seconds since 1970, while AGENT_UNREACHABLE; as on disk */
-        struct task *tasks;               /* live ones; DL by agent_prev, agent_next */
-        struct executor *executors;       /* k: framework id '\n' executor id -> v, owned */
-        struct offer *offers;             /* outstanding; DL by agent_prev, agent_next */
+        double gone_time; /* seconds since 1970, from the operator's word on, before it is on disk */
+        bool stalled;     /* it does not read its commands: disconnected after this callback */
+        uint32_t leaving; /* losses of it that are on their way to disk */
+        struct string_list
+                lost_tasks; /* framework id, task id and so on: kept as unreachable because of this agent */
+        struct agent *lost_prev, *lost_next; /* in master.lost_agents */
+        struct task *tasks;                  /* live ones; DL by agent_prev, agent_next */
+        struct executor *executors;          /* k: framework id '\n' executor id -> v, owned */
+        struct offer *offers;                /* outstanding; DL by agent_prev, agent_next */
         uint32_t task_count;
         struct resources booked; /* by tasks: for display */
         UT_hash_handle hh;
@@ -142,7 +150,8 @@ struct framework_ops {
         void (*launching)(struct framework *f, struct task *const *tasks, size_t count);
         /*
          * A status of a task. With status->uuid the framework acknowledges when it has it safe (agent_acknowledge). The task is NULL
-         * when it is none of the live ones. A terminal task is freed after this returns.
+         * when it is none of the live ones, the agent when it is not known. Not called while the framework is not connected. A task whose
+         * end is told without uuid, or to a framework in process, is freed after this returns; nothing is removed from within.
          */
         void (*update)(
                 struct framework *f, struct agent *a, struct task *t, const Mete__Agent__StatusUpdate *u);
@@ -151,6 +160,8 @@ struct framework_ops {
         /* A report of a live task that the table holds, or was just taken back. */
         void (*reported)(
                 struct framework *f, struct agent *a, struct task *t, const Mete__Agent__TaskReport *report);
+        /* Bytes of events that wait for the scheduler to read them: long answers wait with them. */
+        size_t (*pending)(const struct framework *f);
         /* From an executor. */
         void (*message)(
                 struct framework *f, struct agent *a, const char *executor_id, const void *data, size_t len);
@@ -223,8 +234,13 @@ struct master {
         double elected_time; /* 0: not yet */
         struct master_counters counters;
         uint64_t next_agent, next_offer;
-        struct agent *agents;                   /* k: id -> v, owned */
-        size_t agents_in[AGENT_STATE_MAX];      /* of them, in each state */
+        struct agent *agents;              /* k: id -> v, owned */
+        size_t agents_in[AGENT_STATE_MAX]; /* of them, in each state */
+        size_t agents_leaving;             /* of them, those with losses on their way to disk */
+        struct agent *lost_agents;         /* DL: unreachable and gone ones, oldest first */
+        struct loop_timer *agents_gc_timer;
+        struct reconciliation *reconciliations; /* DL, owned: long answers, sent piece by piece */
+        struct loop_timer *reconcile_timer;
         struct framework *frameworks;           /* k: id -> v, owned */
         struct offer *offers;                   /* k: id -> v, owned */
         struct framework *completed_frameworks; /* DL, owned; oldest first; without tasks and executors */
@@ -258,6 +274,14 @@ static inline void set_string(char **to, const char *from)
 
 /* ---- agents.c ---- */
 struct agent *agent_find(const struct master *m, const char *id);
+/* After all are recovered: begins to forget the oldest of those that were lost. */
+void agents_start(struct master *m);
+void agents_gc(struct master *m, double now_seconds); /* seconds since 1970 */
+/* Neither here nor given up: nobody can say what became of its tasks. */
+static inline bool agent_in_doubt(const struct agent *a)
+{
+        return a->state == AGENT_RECOVERED || a->leaving > 0;
+}
 /* From the store. Takes the message. */
 struct agent *agent_recover(struct master *m, Mete__Checkpoint__AdmittedAgent *admitted, struct error *e);
 /* Answers the request, now or when the admission is on disk. */
@@ -319,22 +343,65 @@ struct task *task_find(const struct framework *f, const char *id);
 /* Into the table and the agent's list. Takes info and isolation. Bookings are the caller's. */
 struct task *task_add(struct framework *f, struct agent *a, const char *role, Mete__V1__TaskInfo *info,
         Mete__Api__Isolation *isolation, const struct resources *resources);
+void task_release(struct task *t); /* what it holds is free; it stays in the table */
+void task_remove(struct task *t);  /* releases and frees it */
+/* It ended: one of the framework's completed tasks from now on, and freed. */
+void task_done(struct task *t);
+/* The launch is safe on disk (ok) or cannot be: send it, or give it back. */
+void task_launch_ready(struct framework *f, const char *task_id, bool ok);
+/* Remembered, and sent again whenever its agent registers. */
+void task_kill(struct task *t, const Mete__Checkpoint__StoredKill *kill);
+/* What it asks for itself, without its executor. */
+bool resources_of_task(const Mete__V1__TaskInfo *info, struct resources *ret);
+
+/* ---- task_status.c ---- */
+/* The latest state, which never leaves a terminal one: with that what it holds becomes free. */
+void task_set_latest(struct task *t, Mete__V1__TaskState state);
+/* Where the framework is: reconciliation answers with it. */
+static inline Mete__V1__TaskState task_seen_state(const struct task *t)
+{
+        return t->has_update ? t->update_state : t->state;
+}
+/*
+ * A status that the master makes itself, without uuid. Removes the task when the state is terminal or UNREACHABLE; a framework in
+ * process hears LOST of everything that happens to an agent.
+ */
+void task_set_status(struct task *t, Mete__V1__TaskState state, Mete__V1__TaskStatus__Reason reason,
+        const char *fmt, ...) PRINTF_LIKE(4, 5);
+/* The same for a task that is not live, or of which only a state is told. a may be NULL; message is borrowed. */
+struct told_status {
+        const char *task_id, *agent_id; /* agent_id may be NULL */
+        struct task *task;              /* what is known of it is told too; may be NULL */
+        Mete__V1__TaskState state;
+        Mete__V1__TaskStatus__Reason reason;
+        const char *message;
+        double unreachable_time; /* seconds since 1970; 0: none */
+};
+void framework_tell(struct framework *f, struct agent *a, const struct told_status *told);
+void tasks_update(struct agent *a, const Mete__Agent__StatusUpdate *u);
+/* The scheduler has a status safe. Wrong ones are counted and dropped. */
+void task_acknowledge(struct framework *f, const char *agent_id, const char *task_id, const void *uuid);
+/* Its agent is unreachable, gone or said goodbye (AGENT_DISCONNECTED): none of its tasks remains in the table. */
+void tasks_lost(struct agent *a, enum agent_state how, const char *why);
+
+/* ---- task_reports.c ---- */
+/* Compares the tables with what an agent reports that registers and was in the state `before`; known: it was not forgotten. */
+void agent_take_reports(
+        struct agent *a, const Mete__Agent__Call__Subscribe *s, enum agent_state before, bool known);
+void agent_forget_lost_tasks(struct agent *a);
+
+/* ---- reconcile.c ---- */
+/* count 0: all live tasks of the framework. Long answers are sent piece by piece, as the scheduler reads them. */
+void framework_reconcile(
+        struct framework *f, Mete__V1__Scheduler__Call__Reconcile__Task *const *tasks, size_t count);
+void framework_reconcile_operations(struct framework *f,
+        Mete__V1__Scheduler__Call__ReconcileOperations__Operation *const *operations, size_t count);
+void reconciliations_free(struct master *m);
+
+/* ---- task_view.c ---- */
 /* Borrows from t: free only the struct's own arrays, by task_to_proto_done. */
 void task_to_proto(const struct task *t, Mete__V1__Task *ret);
 void task_to_proto_done(Mete__V1__Task *task);
-void task_remove(struct task *t); /* recovers what it holds and frees it */
-/* The launch is safe on disk (ok) or cannot be: send it, or give it back. */
-void task_launch_ready(struct framework *f, const char *task_id, bool ok);
-/* A status that the master makes itself, without uuid. Removes the task when the state is terminal. */
-void task_set_status(struct task *t, Mete__V1__TaskState state, Mete__V1__TaskStatus__Reason reason,
-        const char *fmt, ...) PRINTF_LIKE(4, 5);
-void task_kill(struct task *t, const Mete__Checkpoint__StoredKill *kill);
-void tasks_update(struct agent *a, const Mete__Agent__StatusUpdate *u);
-/* Compares the table with what a (re-)registering agent reports. */
-void tasks_reconcile(struct agent *a, Mete__Agent__TaskReport *const *reports, size_t count);
-void tasks_lost(struct agent *a, Mete__V1__TaskStatus__Reason reason, const char *why);
-/* What it asks for itself, without its executor. */
-bool resources_of_task(const Mete__V1__TaskInfo *info, struct resources *ret);
 
 /* ---- executors.c ---- */
 struct executor *executor_find(const struct agent *a, const char *framework_id, const char *executor_id);
@@ -342,6 +409,8 @@ struct executor *executor_find(const struct agent *a, const char *framework_id, 
 struct executor *executor_add(struct framework *f, struct agent *a, const char *role,
         const Mete__V1__ExecutorInfo *info, const struct resources *resources);
 void executor_remove(struct executor *x); /* recovers what it holds and frees it */
+/* It ended, or its agent does not know it any more (status -1): its framework is told. */
+void executor_exited(struct executor *x, int status);
 
 /* ---- frameworks/ ---- */
 struct framework *framework_find(const struct master *m, const char *id);

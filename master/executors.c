@@ -57,3 +57,14 @@ void executor_remove(struct executor *x)
         free(x->key);
         free(x);
 }
+
+void executor_exited(struct executor *x, int status)
+{
+        struct framework *f = x->framework;
+
+        log_info("executor %s of framework %s on agent %s ended", x->info->executor_id->value, f->id,
+                x->agent->id);
+        if (f->ops && f->ops->failure && f->state == FRAMEWORK_ACTIVE)
+                f->ops->failure(f, x->agent, x->info->executor_id->value, status);
+        executor_remove(x);
+}

@@ -395,7 +395,7 @@ static void restore_task(struct framework *f, struct job *j, uint32_t index, str
         enum job_task_class before = job_task_begin(j, index);
         struct task *live;
 
-        if (a) {
+        if (a && a->state == AGENT_RECOVERED) {
                 live = task_add(f, a, QUEUE_ROLE, task_info_new(j, index, a->id, QUEUE_ROLE),
                         message_copy(j->spec->isolation), &j->size);
                 live->state = t->api->state;

@@ -167,6 +167,7 @@ static int recover(struct master *m, struct error *e)
                 return r;
         m->counters.store_fetch_ns = mono_elapsed_ns(begun, mono_now());
         jobs_restore(m->jobs);
+        agents_start(m);
         log_info("epoch %ju: %u agents and %zu jobs (%zu ended) from the store", (uintmax_t)m->epoch,
                 HASH_COUNT(m->agents), m->jobs->live_count + m->jobs->ended_count, m->jobs->ended_count);
         return 0;
@@ -245,6 +246,7 @@ struct master *master_free(struct master *m)
         m->store = NULL;
         api_stop(m);
         offers_free(m);
+        reconciliations_free(m);
         agents_stop(m);
         http_server_free(m->server);
         frameworks_free(m);

@@ -53,8 +53,9 @@ static const char *check_update(const Mete__Agent__StatusUpdate *u)
                 return "the call needs the message 'update'";
         if (u->status->has_uuid && u->status->uuid.len != UUID_BYTES)
                 return "update.status.uuid: 16 bytes are expected";
-        if (!task_state_to_string(u->status->state))
-                return "update.status.state: unknown";
+        if (!task_state_to_string(u->status->state) ||
+                (u->has_latest_state && !task_state_to_string(u->latest_state)))
+                return "update.status.state, update.latest_state: unknown";
         return NULL;
 }
 
@@ -68,6 +69,35 @@ static void take_usage(struct agent *a, const Mete__Agent__Call__Usage *usage)
                 if (t && t->agent == a && f->ops && f->ops->usage)
                         f->ops->usage(f, t->id, row->usage);
         }
+}
+
+static const char *take_message(struct agent *a, const Mete__Agent__Call__Message *message)
+{
+        struct master_counters *counters = &a->master->counters;
+        struct framework *f;
+
+        if (!message)
+                return "the call needs the message 'message'";
+        f = framework_find(a->master, message->framework_id->value);
+        if (!f || !f->ops || !f->ops->message || f->state != FRAMEWORK_ACTIVE) {
+                counters->invalid_messages_to_framework++;
+                return NULL; /* at most once */
+        }
+        counters->messages_to_framework++;
+        f->ops->message(f, a, message->executor_id->value, message->data.data, message->data.len);
+        return NULL;
+}
+
+static const char *take_executor_exited(struct agent *a, const Mete__Agent__Call__ExecutorExited *exited)
+{
+        struct executor *x;
+
+        if (!exited)
+                return "the call needs the message 'executor_exited'";
+        x = executor_find(a, exited->framework_id->value, exited->executor_id->value);
+        if (x)
+                executor_exited(x, exited->status);
+        return NULL;
 }
 
 static void handle_call(struct master *m, struct http_request *req, const Mete__Agent__Call *call)
@@ -84,6 +114,8 @@ static void handle_call(struct master *m, struct http_request *req, const Mete__
         if (!a)
                 return;
         agent_alive(a);
+        if ((unsigned)call->type < COUNTED_TYPES)
+                m->counters.agent_calls[call->type]++;
         switch (call->type) {
         case METE__AGENT__CALL__TYPE__UPDATE:
                 wrong = check_update(call->update);
@@ -97,6 +129,12 @@ static void handle_call(struct master *m, struct http_request *req, const Mete__
                         wrong = "the call needs the message 'usage'";
                 break;
         case METE__AGENT__CALL__TYPE__PONG:
+                break;
+        case METE__AGENT__CALL__TYPE__MESSAGE:
+                wrong = take_message(a, call->message);
+                break;
+        case METE__AGENT__CALL__TYPE__EXECUTOR_EXITED:
+                wrong = take_executor_exited(a, call->executor_exited);
                 break;
         case METE__AGENT__CALL__TYPE__UNREGISTER:
                 agent_unregister(a);

@@ -342,6 +342,11 @@ static void http_reported(
 {
 }
 
+static size_t http_pending(const struct framework *f)
+{
+        return f->http->stream ? http_stream_pending(f->http->stream) : 0;
+}
+
 static void http_message(
         struct framework *f, struct agent *a, const char *executor_id, const void *data, size_t len)
 {
@@ -406,6 +411,7 @@ const struct framework_ops http_framework_ops = {
         .update = http_update,
         .adopt = http_adopt,
         .reported = http_reported,
+        .pending = http_pending,
         .message = http_message,
         .failure = http_failure,
         .isolation = http_isolation,

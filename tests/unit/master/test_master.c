@@ -135,6 +135,22 @@ static void test_kill(void **state)
         cluster_stop(&c);
 }
 
+static bool agent_is(struct cluster *c, const char *state)
+{
+        json_t *answer = call(c, 200, "{\"type\": \"LIST_AGENTS\"}");
+        bool is = str_equal(state, json_string_value(json_object_get(
+                                           json_array_get(json_object_get(answer, "agents"), 0), "state")));
+
+        json_decref(answer);
+        return is;
+}
+
+static void wait_lost(struct cluster *c)
+{
+        WAIT_FOR(c, agent_is(c, "AGENT_UNREACHABLE"));
+        expect(c, JOB_1, "job.tasks.0.state", "TASK_LOST");
+}
+
 static void test_unreachable_and_back(void **state)
 {
         const struct report running = {"1.0", RUNNING};
@@ -147,7 +163,7 @@ static void test_unreachable_and_back(void **state)
         update(&c, "1.0", RUNNING, 1);
         c.answer_pings = false;
         WAIT_FOR(&c, c.stream_ended);
-        expect(&c, JOB_1, "job.tasks.0.state", "TASK_LOST");
+        wait_lost(&c); /* which is on disk first */
         expect(&c, JOB_1, "job.tasks.0.reason", "REASON_AGENT_REMOVED");
         expect(&c, "{\"type\": \"LIST_AGENTS\"}", "agents.0.state", "AGENT_UNREACHABLE");
         c.answer_pings = true;

@@ -125,6 +125,7 @@ static void describe_host(struct agent *a)
         a->endpoint = strchr(o->address, ':') ? xasprintf("[%s]:%u", o->address, (unsigned)o->port)
                                               : xasprintf("%s:%u", o->address, (unsigned)o->port);
         a->bpf_dir = xasprintf("%s/bpf", o->runtime_dir);
+        a->socket_dir = xasprintf("%s/" AGENT_SOCKET_DIR_NAME, o->runtime_dir);
 }
 
 static void log_missing_isolations(struct agent *a)
@@ -370,6 +371,7 @@ void agent_stop(struct agent *a)
         free(a->measurement);
         free(a->bpf_dir);
         free(a->endpoint);
+        free(a->socket_dir);
         identity_done(&a->identity);
         close_fd(a->shim_exe_fd);
         close_fd(a->overlays_fd);

@@ -12,6 +12,8 @@
 #include "lib/linux/process.h"
 #include "lib/loop/loop.h"
 
+#define AGENT_SOCKET_DIR_NAME "socket" /* below the runtime directory */
+
 struct agent_api;
 struct fetcher;
 struct log_stream;
@@ -35,7 +37,8 @@ struct agent {
         struct cgroup *shim_cgroup; /* where the shims live, outside of every task */
         int shim_exe_fd;            /* sealed copy of mete-shim */
         char boot_id[BOOT_ID_MAX];
-        char *endpoint; /* "host:port" of our API */
+        char *endpoint;   /* "host:port" of our API */
+        char *socket_dir; /* <runtime-dir>/socket: holds our unix socket, shown to executors */
 
         int work_fd;        /* <work-dir> */
         int meta_fd;        /* <work-dir>/meta */

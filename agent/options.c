@@ -1,9 +1,11 @@
 #include "agent/options.h"
+#include "agent/agent.h"
 
 #include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "agent/offered_resources.h"
@@ -17,6 +19,8 @@
 #define AGENT_PORT_DEFAULT 5051
 #define MEMORY_RESERVE_BYTES (UINT64_C(1) << 30)
 #define NOT_GIVEN UINT64_MAX
+#define SOCKET_PATH_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
+#define RUNTIME_DIR_LENGTH_MAX (SOCKET_PATH_MAX - strlen("/" AGENT_SOCKET_DIR_NAME "/" AGENT_SOCKET_NAME))
 #define MEMORY_MIN_BYTES (UINT64_C(32) << 20)
 
 #define ROW(n, l, t, field, v, h, m, g)                                                                      \
@@ -33,6 +37,9 @@ static const struct option_row rows[] = {
         ROW("hostname", 0, OPTION_STRING, hostname, "NAME", "name shown to frameworks (default: this machine's)", 0, NULL),
         ROW("attributes", 0, OPTION_STRING, attributes, "NAME:VALUE;...", "what frameworks may select machines by, for example rack:r1;ssd:1", 0, NULL),
         ROW("insecure", 0, OPTION_BOOL, insecure, NULL, "allow an address that is not loopback, where nobody is authenticated", 0, NULL),
+        ROW("authenticate-http-executors", 0, OPTION_BOOL, authenticate_http_executors, NULL, "executors must show the token that they find in their environment; needs --jwt-secret-key", 0, NULL),
+        ROW("jwt-secret-key", 0, OPTION_STRING, jwt_secret_key, "FILE", "secret of 32 bytes or more that signs these tokens; root's, mode 0600", 0, NULL),
+        ROW("http-heartbeat-interval", 0, OPTION_DURATION, http_heartbeat_interval_ns, "DURATION", "between two heartbeats on an executor's stream (default 30m)", 0, NULL),
         ROW("cpus", 0, OPTION_MILLI, milli_cpus, "N", "cores to offer (default: all)", UINT64_C(1024000), "Resources"),
         ROW("mem", 0, OPTION_SIZE, memory_bytes, "SIZE", "memory to offer (default: all but 1G, or half of less than 2G)", 0, NULL),
         ROW("resources", 0, OPTION_STRING, resources, "NAME:VALUE;...", "more to offer: ports:[31000-32000] and the work directory's disk unless they are named", 0, NULL),
@@ -137,6 +144,11 @@ static int check_paths(const struct agent_options *o, struct error *e)
                 return error_set(e, -EINVAL, "--fetcher-max-size 0: give at least 1");
         if (o->runtime_dir[0] != '/')
                 return error_set(e, -EINVAL, "--runtime-dir \"%s\": give an absolute path", o->runtime_dir);
+        if (strlen(o->runtime_dir) > RUNTIME_DIR_LENGTH_MAX)
+                return error_set(e, -EINVAL,
+                        "--runtime-dir \"%.200s\": give at most %zu characters, because the path of a unix "
+                        "socket there has at most %zu",
+                        o->runtime_dir, RUNTIME_DIR_LENGTH_MAX, SOCKET_PATH_MAX);
         if (str_empty(o->hostname) || strlen(o->hostname) > 255)
                 return error_set(e, -EINVAL, "--hostname: give 1 to 255 characters");
         return 0;
@@ -152,6 +164,12 @@ static int check_network(struct agent_options *o, struct error *e)
                         "could read every "
                         "task's output; give --insecure to accept that",
                         o->address);
+        if (o->authenticate_http_executors != !str_empty(o->jwt_secret_key))
+                return error_set(e, -EINVAL,
+                        "--authenticate-http-executors and --jwt-secret-key need each other: give both or "
+                        "neither");
+        if (o->http_heartbeat_interval_ns == 0)
+                return error_set(e, -EINVAL, "--http-heartbeat-interval 0: give at least 1ms");
         int r = host_port_parse(o->master, MASTER_PORT_DEFAULT, &o->master_host, &o->master_port, e);
         if (r < 0)
                 return error_prefix(e, "--master");
@@ -168,6 +186,7 @@ int agent_options_parse(struct agent_options *o, int argc, char **argv, struct e
                 .memory_bytes = NOT_GIVEN,
                 .log_max_bytes = UINT64_C(10) << 20,
                 .log_files = 2,
+                .http_heartbeat_interval_ns = UINT64_C(30) * 60 * NSEC_PER_SEC,
                 .gc_delay_ns = UINT64_C(7) * 24 * 3600 * NSEC_PER_SEC,
                 .gc_max_sandboxes = 1000,
                 .fetcher_max_bytes = UINT64_C(10) << 30,

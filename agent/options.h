@@ -21,6 +21,9 @@ struct agent_options {
         uint64_t fetcher_cache_bytes;
         uint64_t fetcher_stall_ns;
         char *attributes;
+        char *jwt_secret_key;
+        uint64_t http_heartbeat_interval_ns;
+        bool authenticate_http_executors;
         uint64_t milli_cpus;
         uint64_t memory_bytes;
         char *resources; /* beside cpus and mem: see offered_resources.h */

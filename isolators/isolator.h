@@ -43,6 +43,14 @@ struct container_rlimit {
         uint64_t soft, hard;
 }; /* UINT64_MAX = unlimited */
 
+/*
+ * Where an executor finds the agent's socket. The directory is shown, not the socket: an agent that starts again makes a new one, which
+ * appears there.
+ */
+#define AGENT_SOCKET_NAME "agent.sock"
+#define CONTAINER_AGENT_SOCKET_DIR "/run/mete-agent"
+#define CONTAINER_AGENT_SOCKET CONTAINER_AGENT_SOCKET_DIR "/" AGENT_SOCKET_NAME
+
 /* What a task asks for, already translated from the wire; owned by the agent's container. Strings may be NULL
  * where "unset" means a default. */
 struct container_spec {
@@ -52,8 +60,10 @@ struct container_spec {
         char **environment;      /* NULL-terminated NAME=value, complete */
         char *working_directory; /* in the container; NULL = the sandbox */
         char *hostname;
-        char *rootfs;        /* NULL = host root, read-only */
-        bool rootfs_as_user; /* its submitter is not root: opened with the rights of these */
+        char *rootfs;           /* NULL = host root, read-only */
+        char *agent_socket_dir; /* host directory with the agent's socket, shown to executors at
+                                   CONTAINER_AGENT_SOCKET_DIR; NULL = not shown */
+        bool rootfs_as_user;    /* its submitter is not root: opened with the rights of these */
         uid_t path_uid;
         gid_t path_gid;
         char *user; /* spec for users_resolve; NULL = nobody */

@@ -37,6 +37,7 @@ void container_spec_done(struct container_spec *s)
         free(s->working_directory);
         free(s->hostname);
         free(s->rootfs);
+        free(s->agent_socket_dir);
         free(s->user);
         free(s->seccomp_profile);
         free(s->rlimits);

@@ -236,6 +236,9 @@ static int rootfs_prepare(struct isolator_host *h, struct container *c, struct p
         add_devices(p);
         add_temporary(c, p);
         add_sandbox(h, c, p);
+        if (c->spec->agent_socket_dir)
+                plan_add_strings(p, PLAN_PHASE_MOUNT, PLAN_STEP_BIND, PLAN_BIND_READONLY,
+                        c->spec->agent_socket_dir, CONTAINER_AGENT_SOCKET_DIR, NULL);
         plan_add_strings(p, PLAN_PHASE_PROTECT, PLAN_STEP_READONLY, 0, "/dev", NULL);
         return 0;
 }

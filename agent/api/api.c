@@ -1,4 +1,5 @@
-#include "agent/api/api.h"
+#include "agent/api/api_internal.h"
+#include "agent/api/executor_token.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -7,40 +8,15 @@
 #include <time.h>
 
 #include "lib/base/log.h"
-#include "lib/linux/network.h"
 
-#define BODY_MAX (64u << 10) /* no call to an agent is larger */
+/* What executors send has their frameworks' data in it; no call of an operator is larger than the second. */
+#define BODY_MAX (2u << 20)
+#define CALL_MAX (64u << 10)
 #define CONNECTIONS_MAX 512
 #define LISTEN_TRIES 25
 #define LISTEN_PAUSE_NS (20 * 1000 * 1000)
 
-struct agent_api {
-        struct agent *agent;
-        struct http_server *server;
-};
-
-/* ---- who calls ---- */
-
-static bool is_loopback(const struct sockaddr *sa)
-{
-        if (sa->sa_family == AF_INET)
-                return (ntohl(((const struct sockaddr_in *)sa)->sin_addr.s_addr) >> 24) == 127;
-        return sa->sa_family == AF_INET6 &&
-               IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)sa)->sin6_addr);
-}
-
-static struct api_caller identify(const struct agent *a, struct http_request *http)
-{
-        struct api_caller c = {.trusted = a->options->insecure};
-        const struct sockaddr *peer = http_request_peer(http);
-
-        if (peer && is_loopback(peer) && http_request_host_is_own(http) &&
-                network_caller_uid(peer, http_request_local(http), &c.uid) == 0) {
-                c.known = true;
-                c.trusted = c.trusted || c.uid == 0;
-        }
-        return c;
-}
+/* ---- what may be seen ---- */
 
 bool api_may_see(const struct api_caller *c, uid_t owner)
 {
@@ -152,12 +128,16 @@ static void on_call(struct http_request *http, void *userdata)
                 return;
         }
         const void *body = http_request_body(http, &len);
+        if (len > CALL_MAX) {
+                http_respond_text(http, 413, "a call has at most %u bytes", CALL_MAX);
+                return;
+        }
         if (message_decode(in, &mete__api__call__descriptor, body, len, &m, &e) < 0) {
                 refuse_body(&r, &e);
                 return;
         }
         r.call = (const Mete__Api__Call *)m;
-        r.caller = identify(api->agent, http);
+        r.caller = api_identify(api->agent, http);
         dispatch(&r);
         message_free(m);
 }
@@ -188,12 +168,18 @@ int agent_api_new(struct agent *a, struct agent_api **ret, struct error *e)
         struct agent_api *api = NEW0(struct agent_api);
 
         api->agent = a;
-        int r = http_server_new(a->loop, &o, &api->server, e);
+        int r = executor_token_load_key(api, e);
+        if (r == 0)
+                r = http_server_new(a->loop, &o, &api->server, e);
         if (r == 0) {
                 http_server_route(api->server, "/mete/v1", "POST", on_call, api);
-                http_server_route(api->server, "/health", "GET", on_health, api);
-                http_server_route(api->server, "/metrics/snapshot", "GET", api_metrics, a);
+                http_server_route_process(api->server, API_PROCESS, "/health", "GET", on_health, api);
+                http_server_route_process(
+                        api->server, API_PROCESS, "/metrics/snapshot", "GET", api_metrics, a);
+                api_executor_routes(api);
                 r = listen_patiently(api, e);
+                if (r == 0)
+                        r = api_listen_unix(a, api->server, e);
         }
         if (r < 0) {
                 agent_api_free(api);
@@ -209,6 +195,9 @@ struct agent_api *agent_api_free(struct agent_api *api)
                 return NULL;
         if (api->server)
                 http_server_free(api->server);
+        if (api->jwt_key)
+                explicit_bzero(api->jwt_key, api->jwt_key_len);
+        free(api->jwt_key);
         free(api);
         return NULL;
 }

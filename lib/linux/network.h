@@ -20,6 +20,14 @@ struct network_peer {
 int network_peer_lookup(
         const struct sockaddr *client, const struct sockaddr *server, struct network_peer *ret) WARN_UNUSED;
 /*
+ * The cgroup in which the client's socket was made; any address of this machine. That the user is not told has a reason: with a foreign
+ * address, a proxy of root would make its client look like root. -ENODATA: this kernel does not say; else as above.
+ */
+int network_peer_cgroup(
+        const struct sockaddr *client, const struct sockaddr *server, uint64_t *ret) WARN_UNUSED;
+/* Does the address belong to this machine (its network namespace, rather)? Yes when that cannot be told. */
+bool network_address_is_local(const struct sockaddr *address);
+/*
  * The user at the other end, -EACCES when that is a task of ours: a task that has the host's network carries the number of its user, but
  * not the rights of who submitted it. A caller whose cgroup cannot be told is nobody (-ENODATA): it might be a task.
  */

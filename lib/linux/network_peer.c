@@ -173,8 +173,8 @@ static int receive_answer(
         return check_answer(&m.header, client, server, ret);
 }
 
-int network_peer_lookup(
-        const struct sockaddr *client, const struct sockaddr *server, struct network_peer *ret)
+static int lookup(const struct sockaddr *client, const struct sockaddr *server, bool loopback_only,
+        struct network_peer *ret)
 {
         struct endpoint c, s;
 
@@ -183,7 +183,9 @@ int network_peer_lookup(
                 r = endpoint_from_sockaddr(server, &s);
         if (r < 0)
                 return r;
-        if (c.family != s.family || !endpoint_is_loopback(&c) || !endpoint_is_loopback(&s))
+        if (c.family != s.family)
+                return -ENOENT;
+        if (loopback_only && (!endpoint_is_loopback(&c) || !endpoint_is_loopback(&s)))
                 return -ENOENT;
 
         _cleanup_fd_ int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
@@ -195,6 +197,46 @@ int network_peer_lookup(
                 return -errno;
         r = send_request(fd, &c, &s);
         return r < 0 ? r : receive_answer(fd, &c, &s, ret);
+}
+
+int network_peer_lookup(
+        const struct sockaddr *client, const struct sockaddr *server, struct network_peer *ret)
+{
+        return lookup(client, server, /* loopback_only= */ true, ret);
+}
+
+int network_peer_cgroup(const struct sockaddr *client, const struct sockaddr *server, uint64_t *ret)
+{
+        struct network_peer peer;
+
+        int r = lookup(client, server, /* loopback_only= */ false, &peer);
+        if (r < 0)
+                return r;
+        if (peer.cgroup_id == 0)
+                return -ENODATA;
+        *ret = peer.cgroup_id;
+        return 0;
+}
+
+/* Only an address of this machine can be bound to. */
+bool network_address_is_local(const struct sockaddr *address)
+{
+        union {
+                struct sockaddr any;
+                struct sockaddr_in v4;
+                struct sockaddr_in6 v6;
+        } a = {0};
+        socklen_t len = address->sa_family == AF_INET6 ? sizeof(a.v6) : sizeof(a.v4);
+
+        if (address->sa_family != AF_INET && address->sa_family != AF_INET6)
+                return true;
+        memcpy(&a, address, len);
+        if (a.any.sa_family == AF_INET6)
+                a.v6.sin6_port = 0;
+        else
+                a.v4.sin_port = 0;
+        _cleanup_fd_ int fd = socket(a.any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        return fd < 0 || bind(fd, &a.any, len) == 0 || errno != EADDRNOTAVAIL;
 }
 
 int network_peer_uid(const struct sockaddr *client, const struct sockaddr *server, uid_t *ret)

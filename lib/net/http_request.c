@@ -345,6 +345,12 @@ void http_respond_text(struct http_request *r, int status, const char *fmt, ...)
         http_respond(r, status, "text/plain", b.data, b.len);
 }
 
+void http_respond_method_not_allowed(struct http_request *r, const char *allow)
+{
+        http_request_add_header(r, "Allow", allow);
+        http_respond_text(r, 405, "%s is not allowed here: expected %s", http_request_method(r), allow);
+}
+
 /* ---- streams ---- */
 
 struct http_stream *http_stream_open(struct http_request *r, const char *content_type,

@@ -153,9 +153,7 @@ static void route_request(struct http_server *s, struct http_request *r)
         if (!methods_have(route->methods, http_request_method(r))) {
                 _cleanup_free_ char *allow = allowed_methods(s, route->prefix);
 
-                http_request_add_header(r, "Allow", allow);
-                http_respond_text(
-                        r, 405, "%s is not allowed here: expected %s", http_request_method(r), allow);
+                http_respond_method_not_allowed(r, allow);
                 return;
         }
         r->prefix_len = strlen(route->prefix);

@@ -26,6 +26,9 @@ struct http_server_options {
         uint64_t idle_timeout_ns; /* 0: 60 s */
 };
 
+/* For a route whose handler decides about methods itself: where something else is to be checked before them. */
+#define HTTP_METHODS_ALL "GET,HEAD,POST,PUT,DELETE,OPTIONS,TRACE,CONNECT,PATCH"
+
 typedef void (*http_handler)(struct http_request *req, void *userdata);
 
 int http_server_new(struct loop *l, const struct http_server_options *o, struct http_server **ret,
@@ -88,6 +91,8 @@ int http_request_unix_peer(const struct http_request *r, struct http_unix_peer *
 void http_request_add_header(struct http_request *r, const char *name, const char *value); /* of the answer */
 /* Compressed when it has 1024 bytes or more and the request accepts gzip (not beyond 4 MiB: that would hold up the loop). */
 void http_respond(struct http_request *r, int status, const char *content_type, const void *body, size_t len);
+/* 405 with Allow. */
+void http_respond_method_not_allowed(struct http_request *r, const char *allow);
 /* A text/plain answer, one sentence and a newline. */
 void http_respond_text(struct http_request *r, int status, const char *fmt, ...) PRINTF_LIKE(3, 4);
 

@@ -7,6 +7,10 @@
 
 #include "lib/net/codec.h"
 
+/* jansson has functions of these names: to the linker ours are others, or callers of jansson would get them. */
+#define json_string json_writer_string
+#define json_integer json_writer_integer
+
 void json_begin_object(struct buffer *out, const char *key);
 void json_end_object(struct buffer *out);
 void json_begin_array(struct buffer *out, const char *key);

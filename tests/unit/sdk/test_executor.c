@@ -418,6 +418,11 @@ static void error_event(void **state)
         lines_wait(&w->lines, "error: gone");
 }
 
+static void listen_now(struct peer *p, const char *path)
+{
+        assert_int_equal(http_server_listen_unix(p->http, path, 0600, NULL), 0);
+}
+
 static void says_who_it_is(void **state)
 {
         struct world *w = *state;
@@ -427,6 +432,28 @@ static void says_who_it_is(void **state)
         assert_int_equal(mete_executor_message(w->executor, "", 0), 0);
         lines_wait(&w->lines, "\"type\":\"MESSAGE\"");
         assert_int_equal(lines_count(&w->lines, "[Bearer abc.def]"), 2);
+}
+
+/* The socket goes before the address, which is that of nobody here. */
+static void over_a_unix_socket(void **state)
+{
+        struct world *w = *state;
+        char directory[] = "/tmp/mete-sdk.XXXXXX", path[64];
+
+        assert_non_null(mkdtemp(directory));
+        snprintf(path, sizeof(path), "%s/agent.sock", directory);
+        peer_do(&w->peer, listen_now, path);
+        setenv("MESOS_DOMAIN_SOCKET", path, 1);
+        setenv("MESOS_AGENT_ENDPOINT", "127.0.0.1:1", 1);
+        w->options.callbacks.shutdown = on_shutdown_stop;
+        begin_registered(w);
+        assert_int_equal(mete_executor_message(w->executor, "", 0), 0);
+        lines_wait(&w->lines, "\"type\":\"MESSAGE\"");
+        peer_send(&w->peer, "{\"type\":\"SHUTDOWN\"}");
+        acknowledge(w, lines_wait(&w->lines, "TASK_KILLED"));
+        assert_int_equal(mete_executor_join(w->executor, NULL), 0);
+        (void)unlink(path);
+        (void)rmdir(directory);
 }
 
 static void bounded(void **state)
@@ -531,6 +558,7 @@ int main(void)
                 TEST(refused_for_good),
                 TEST(error_event),
                 TEST(says_who_it_is),
+                TEST(over_a_unix_socket),
                 TEST(bounded),
                 TEST(environment),
                 cmocka_unit_test(durations),

@@ -79,4 +79,11 @@ void master_info_fill(const struct master *m, struct master_info *ret)
         ret->address.ip = ret->ip;
         ret->address.port = m->port;
         ret->info.address = &ret->address;
+        /* Agents may change their resources. The other two are of draining and of quota, which are not there. */
+        mete__v1__master_info__capability__init(&ret->capability);
+        ret->capability.has_type = true;
+        ret->capability.type = METE__V1__MASTER_INFO__CAPABILITY__TYPE__AGENT_UPDATE;
+        ret->capabilities[0] = &ret->capability;
+        ret->info.capabilities = ret->capabilities;
+        ret->info.n_capabilities = ELEMENTSOF(ret->capabilities);
 }

@@ -177,15 +177,14 @@ static void shut_down(struct framework *f)
 void framework_remove(struct framework *f, const char *why)
 {
         struct master *m = f->master;
-        struct task *t, *next;
 
         log_info("framework %s (%s) is removed: %s", f->id, f->info->name, why);
         if (f->http)
                 http_framework_close(f->http, NULL);
         offers_rescind_framework(f, NULL, /* told= */ false);
         shut_down(f);
-        HASH_ITER (hh, f->tasks, t, next)
-                task_set_status(t, METE__V1__TASK_STATE__TASK_KILLED,
+        while (f->tasks)
+                task_set_status(f->tasks, METE__V1__TASK_STATE__TASK_KILLED,
                         METE__V1__TASK_STATUS__REASON__REASON_FRAMEWORK_REMOVED, "%s", why);
         while (f->executors)
                 executor_remove(f->executors);

@@ -34,7 +34,9 @@ struct seen {
 struct cluster {
         char directory[64];
         uint16_t port;
-        uint64_t ping_ns, max_pings;
+        uint64_t ping_ns, max_pings, heartbeat_ns;
+        const char *credentials;           /* file: then frameworks authenticate */
+        void (*prepare)(struct master *m); /* runs in the master's process, before its loop does */
         pid_t master;
         struct loop *loop;
         struct http_client *client, *stream, *calls;
@@ -66,10 +68,15 @@ static inline void run_master(const struct cluster *c, int fd)
         o.insecure = geteuid() != 0;
         o.agent_ping_timeout_ns = c->ping_ns ? c->ping_ns : o.agent_ping_timeout_ns;
         o.max_agent_ping_timeouts = c->max_pings ? c->max_pings : o.max_agent_ping_timeouts;
+        o.heartbeat_interval_ns = c->heartbeat_ns ? c->heartbeat_ns : o.heartbeat_interval_ns;
+        o.credentials = xstrdup(c->credentials);
+        o.authenticate_frameworks = c->credentials != NULL;
         if (loop_new(&l, &e) < 0 || master_new(l, &o, &m, &e) < 0) {
                 log_error("%s", error_message(&e));
                 _exit(1);
         }
+        if (c->prepare)
+                c->prepare(m);
         port = master_port(m);
         if (write(fd, &port, sizeof(port)) != sizeof(port))
                 _exit(1);

@@ -13,6 +13,7 @@
 #include "agent/api/api.h"
 #include "agent/checkpoint.h"
 #include "agent/container.h"
+#include "agent/executors/executor.h"
 #include "agent/fetcher.h"
 #include "agent/master_link.h"
 #include "agent/recover.h"
@@ -203,8 +204,12 @@ void agent_begin_shutdown(struct agent *a, bool leave_nothing, bool forget_ident
                 return;
         a->stopping = true;
         loop_timer_arm(a->stop_timer, KILL_BOUND_NS, 0);
-        HASH_ITER (hh, a->containers, c, tmp)
-                container_kill(c, 0, GRACE_NS, /* only_signal= */ false);
+        HASH_ITER (hh, a->containers, c, tmp) {
+                if (c->executor)
+                        executor_shutdown(c->executor);
+                else
+                        container_kill(c, 0, GRACE_NS, /* only_signal= */ false);
+        }
         agent_container_gone(a);
 }
 
@@ -255,11 +260,11 @@ static int start(struct agent *a, struct error *e)
                 return r;
         open_probes(a);
         log_missing_isolations(a);
+        a->link = master_link_new(a);
         r = recover_containers(a, e);
         if (r < 0)
                 return r;
         a->sampler = usage_sampler_new(a);
-        a->link = master_link_new(a);
         master_link_start(a->link);
         log_info("agent %s on %s: %.3g cores, %.1f GiB, measuring by %s", METE_VERSION, a->endpoint,
                 (double)a->options->milli_cpus / 1000.0,

@@ -18,6 +18,7 @@ struct agent_api;
 struct fetcher;
 struct log_stream;
 struct agent_container;
+struct agent_executor;
 struct agent_task;
 struct http_server;
 struct master_link;
@@ -50,6 +51,8 @@ struct agent {
 
         struct agent_container *containers; /* k: container id -> v: owned */
         struct agent_task *tasks;           /* k: framework id '\n' task id -> v: its container's */
+        struct agent_executor
+                *executors; /* k: framework id '\n' executor id -> v: its container's; those that live */
         struct master_link *link;
         struct usage_sampler *sampler;
         struct leftovers leftovers;

@@ -1,4 +1,5 @@
 #include "agent/checkpoint.h"
+#include "agent/checkpoint_tasks.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -38,173 +39,139 @@ int checkpoint_read(int dirfd, const char *name, const ProtobufCMessageDescripto
         return 0;
 }
 
-/* ---- records ---- */
+/* ---- what a file says ---- */
 
-enum record_type {
-        RECORD_CONTAINER = 1,
-        RECORD_UPDATES = 2,
-        RECORD_KILL = 3,
-        RECORD_MAX, /* a newer agent may write more: they are skipped */
-};
+#define FILE_MAX ((size_t)CHECKPOINT_FILE_MAX)
 
-struct record_header {
-        uint32_t magic;
-        uint32_t type;
-        uint32_t length;   /* of the message that follows */
-        uint32_t checksum; /* of type, length and message */
-};
-
-#define RECORD_MAGIC UINT32_C(0x4b43454d) /* "MECK" */
-#define FILE_MAX ((size_t)2 * CHECKPOINT_SIZE_MAX + CHECKPOINT_COMPACT_BYTES)
-
-/* A record in a file that was read: header and message. */
-struct record {
-        const char *data; /* borrowed; NULL: none */
-        size_t len;
-};
-
-/* FNV-1a, 32 bits (Fowler, Noll, Vo): every single changed byte changes the sum. It finds accidents, not forgers. */
-static uint32_t fnv1a(uint32_t sum, const void *data, size_t len)
+static int decode(const ProtobufCMessageDescriptor *d, const char *data, size_t len, ProtobufCMessage **ret)
 {
-        const uint8_t *p = data;
-
-        for (size_t i = 0; i < len; i++)
-                sum = (sum ^ p[i]) * UINT32_C(16777619);
-        return sum;
-}
-
-static uint32_t record_checksum(const struct record_header *h, const void *message)
-{
-        uint32_t sum = fnv1a(UINT32_C(2166136261), &h->type, sizeof(h->type));
-
-        sum = fnv1a(sum, &h->length, sizeof(h->length));
-        return fnv1a(sum, message, h->length);
-}
-
-static int record_append(enum record_type type, const ProtobufCMessage *m, struct buffer *b)
-{
-        size_t n = protobuf_c_message_get_packed_size(m);
-
-        if (n > CHECKPOINT_SIZE_MAX)
-                return -EFBIG;
-        _cleanup_free_ uint8_t *message = xmalloc(n + 1);
-        (void)protobuf_c_message_pack(m, message);
-        struct record_header h = {.magic = RECORD_MAGIC, .type = type, .length = (uint32_t)n};
-        h.checksum = record_checksum(&h, message);
-        buffer_append(b, &h, sizeof(h));
-        buffer_append(b, message, n);
-        return 0;
-}
-
-/* The record at the beginning of data: its size, -ENOENT when data ends within it, -EBADMSG when it is none. */
-static ssize_t record_at(const char *data, size_t len, struct record_header *ret)
-{
-        struct record_header h;
-
-        if (len < sizeof(h))
-                return -ENOENT;
-        memcpy(&h, data, sizeof(h));
-        if (h.magic != RECORD_MAGIC || h.length > CHECKPOINT_SIZE_MAX)
-                return -EBADMSG;
-        if (h.length > len - sizeof(h))
-                return -ENOENT;
-        if (h.checksum != record_checksum(&h, data + sizeof(h)))
-                return -EBADMSG;
-        *ret = h;
-        return (ssize_t)(sizeof(h) + h.length);
-}
-
-/* The records that count, by type; *ret_whole is where they end. */
-static int find_records(const char *data, size_t len, struct record ret[static RECORD_MAX], size_t *ret_whole)
-{
-        struct record found[RECORD_MAX] = {0};
-        struct record_header h;
-        size_t at = 0;
-
-        for (;;) {
-                ssize_t n = record_at(data + at, len - at, &h);
-
-                if (at == 0 && n < 0)
-                        return (int)n;
-                if (at == 0 && h.type != RECORD_CONTAINER)
-                        return -EBADMSG;
-                if (n < 0)
-                        break;
-                if (h.type < RECORD_MAX && (at == 0 || h.type != RECORD_CONTAINER))
-                        found[h.type] = (struct record){data + at, (size_t)n};
-                at += (size_t)n;
-        }
-        memcpy(ret, found, sizeof(found));
-        *ret_whole = at;
-        return 0;
-}
-
-static int decode_record(
-        const struct record *r, const ProtobufCMessageDescriptor *d, ProtobufCMessage **ret, struct error *e)
-{
-        const size_t header = sizeof(struct record_header);
-
-        return message_decode(CODEC_PROTOBUF, d, r->data + header, r->len - header, ret, e) < 0 ? -EBADMSG
-                                                                                                : 0;
+        return message_decode(CODEC_PROTOBUF, d, data, len, ret, NULL) < 0 ? -EBADMSG : 0;
 }
 
 /* The ids name directories and cgroups further on: a file that lies about them is not followed. */
-static int decode_container(const char *id, const struct record *r, struct checkpoint *ret, struct error *e)
+static int read_container(struct checkpoint *c, const char *id, const char *data, size_t len, struct error *e)
 {
         ProtobufCMessage *m;
 
-        if (decode_record(r, &mete__checkpoint__container__descriptor, &m, e) < 0)
-                return -EBADMSG;
-        ret->container = (Mete__Checkpoint__Container *)m;
-        if (ret->container->version != CHECKPOINT_FORMAT || !str_equal(ret->container->container_id, id) ||
-                !ret->container->framework->id || !ret->container->task == !ret->container->executor)
+        if (decode(&mete__checkpoint__container__descriptor, data, len, &m) < 0)
+                return error_set(e, -EBADMSG, "its first record is no container");
+        c->container = (Mete__Checkpoint__Container *)m;
+        if (c->container->version != CHECKPOINT_FORMAT || !str_equal(c->container->container_id, id) ||
+                !c->container->framework->id || !c->container->task == !c->container->executor)
                 return error_set(e, -EBADMSG, "it is of another format or container");
         return 0;
 }
 
-static int decode_updates(const struct record *r, struct checkpoint *ret, struct error *e)
+static int read_updates(struct checkpoint *c, const char *data, size_t len, struct error *e)
 {
         ProtobufCMessage *m;
 
-        if (decode_record(r, &mete__checkpoint__updates__descriptor, &m, e) < 0)
-                return -EBADMSG;
-        ret->updates = (Mete__Checkpoint__Updates *)m;
-        if (ret->updates->version != CHECKPOINT_FORMAT)
+        if (decode(&mete__checkpoint__updates__descriptor, data, len, &m) < 0)
+                return error_set(e, -EBADMSG, "its status updates cannot be read");
+        message_free(c->updates);
+        c->updates = (Mete__Checkpoint__Updates *)m;
+        if (c->updates->version != CHECKPOINT_FORMAT)
                 return error_set(e, -EBADMSG, "its status updates are of another format");
         return 0;
+}
+
+static int read_framework(struct checkpoint *c, const char *data, size_t len, struct error *e)
+{
+        ProtobufCMessage *m;
+
+        if (decode(&mete__checkpoint__framework__descriptor, data, len, &m) < 0)
+                return error_set(e, -EBADMSG, "its framework cannot be read");
+        Mete__Checkpoint__Framework *f = (Mete__Checkpoint__Framework *)m;
+        if (f->framework->id && str_equal(f->framework->id->value, c->container->framework->id->value)) {
+                message_free(c->container->framework);
+                c->container->framework = TAKE_PTR(f->framework);
+                f->framework = NULL;
+        }
+        message_free(m);
+        return 0;
+}
+
+/* A record that is whole and of another format is not one of a crash: the file is not followed. */
+static int read_record(struct checkpoint *c, const struct record_header *h, const char *data, struct error *e)
+{
+        switch (h->type) {
+        case RECORD_UPDATES:
+                return read_updates(c, data, h->length, e);
+        case RECORD_KILL:
+                c->killed = true;
+                return 0;
+        case RECORD_FRAMEWORK:
+                return read_framework(c, data, h->length, e);
+        case RECORD_TASK:
+        case RECORD_TASK_UPDATES:
+        case RECORD_TASK_UPDATE:
+        case RECORD_TASK_ACKNOWLEDGED:
+                return checkpoint_tasks_read(c, h->type, data, h->length, e);
+        default:
+                return 0;
+        }
 }
 
 void checkpoint_done(struct checkpoint *c)
 {
         message_free(c->container);
         message_free(c->updates);
+        checkpoint_tasks_done(c);
         *c = (struct checkpoint){0};
+}
+
+static int read_records(const char *id, const char *data, size_t len, struct checkpoint *c, size_t *ret_whole,
+        struct error *e)
+{
+        struct record_header h;
+        size_t at = 0;
+
+        ssize_t n = record_at(data, len, &h);
+        if (n < 0 || h.type != RECORD_CONTAINER)
+                return error_set(e, n == -ENOENT ? -ENOENT : -EBADMSG, "%s",
+                        n == -ENOENT ? "it ends before its first record does"
+                                     : "its first record is damaged");
+        int r = read_container(c, id, data + sizeof(h), h.length, e);
+        while (r == 0) {
+                at += (size_t)n;
+                n = record_at(data + at, len - at, &h);
+                if (n < 0)
+                        break;
+                r = read_record(c, &h, data + at + sizeof(h), e);
+        }
+        *ret_whole = at;
+        return r;
 }
 
 int checkpoint_parse(const char *id, const void *data, size_t len, struct checkpoint *ret, size_t *ret_whole,
         struct error *e)
 {
         _cleanup_checkpoint_ struct checkpoint c = {0};
-        struct record records[RECORD_MAX];
-        size_t whole;
+        size_t whole = 0;
 
-        int r = find_records(data, len, records, &whole);
-        if (r < 0)
-                return error_set(e, r, "checkpoint of container %s: %s", id,
-                        r == -ENOENT ? "it ends before its first record does"
-                                     : "its first record is damaged");
-        r = decode_container(id, &records[RECORD_CONTAINER], &c, e);
-        if (r == 0 && records[RECORD_UPDATES].data)
-                r = decode_updates(&records[RECORD_UPDATES], &c, e);
+        int r = read_records(id, data, len, &c, &whole, e);
         if (r < 0) {
                 error_prefix(e, "checkpoint of container %s", id);
                 return r;
         }
-        c.killed = records[RECORD_KILL].data;
         *ret = c;
         c = (struct checkpoint){0};
         *ret_whole = whole;
         return 0;
+}
+
+/* The same as records, as few as possible. */
+static int write_records(const struct checkpoint *c, struct buffer *b)
+{
+        Mete__Checkpoint__Kill k = METE__CHECKPOINT__KILL__INIT;
+
+        k.version = CHECKPOINT_FORMAT;
+        int r = record_append(RECORD_CONTAINER, &c->container->base, b);
+        if (r == 0 && c->updates)
+                r = record_append(RECORD_UPDATES, &c->updates->base, b);
+        if (r == 0 && c->killed)
+                r = record_append(RECORD_KILL, &k.base, b);
+        return r == 0 ? checkpoint_tasks_append(c, b) : r;
 }
 
 /* ---- files ---- */
@@ -226,28 +193,31 @@ static int open_file(int containers_fd, const char *id, int *ret_fd, size_t *ret
         return 0;
 }
 
-/* Writes the records that count and the new one aside: the file stays bounded however long its container lives. */
-static int rewrite_with(
-        int containers_fd, const char *id, int fd, enum record_type type, const struct buffer *b)
+/* Writes what counts and the new record aside: the file stays bounded however long its container lives. */
+static int rewrite_with(int containers_fd, const char *id, int fd, const struct buffer *b, size_t *compact_at)
 {
+        _cleanup_checkpoint_ struct checkpoint c = {0};
         _cleanup_free_ char *data = NULL;
         _cleanup_buffer_ struct buffer all = {0};
-        struct record records[RECORD_MAX];
         size_t len, whole;
 
         int r = read_all_fd(fd, FILE_MAX, &data, &len);
         if (r == 0)
-                r = find_records(data, len, records, &whole);
+                r = checkpoint_parse(id, data, len, &c, &whole, NULL);
+        if (r == 0)
+                r = write_records(&c, &all);
         if (r < 0)
                 return r;
-        records[type] = (struct record){b->data, b->len};
-        for (size_t i = RECORD_CONTAINER; i < RECORD_MAX; i++)
-                if (records[i].data)
-                        buffer_append(&all, records[i].data, records[i].len);
+        buffer_append(&all, b->data, b->len);
+        if (all.len > FILE_MAX)
+                return -EFBIG;
+        if (compact_at) /* much lives in it: the next time is after as much again, not at each record */
+                *compact_at = MAX((size_t)CHECKPOINT_COMPACT_BYTES, 2 * all.len);
         return write_file_atomic_at(containers_fd, id, all.data, all.len, 0600, /* sync= */ false);
 }
 
-static int append(int containers_fd, const char *id, enum record_type type, const ProtobufCMessage *m)
+int checkpoint_append(int containers_fd, const char *id, enum record_type type, const ProtobufCMessage *m,
+        size_t *compact_at)
 {
         _cleanup_buffer_ struct buffer b = {0};
         _cleanup_fd_ int fd = -1;
@@ -258,8 +228,8 @@ static int append(int containers_fd, const char *id, enum record_type type, cons
                 r = open_file(containers_fd, id, &fd, &size);
         if (r < 0)
                 return r;
-        if (size + b.len > CHECKPOINT_COMPACT_BYTES)
-                return rewrite_with(containers_fd, id, fd, type, &b);
+        if (size + b.len > MAX(compact_at ? *compact_at : 0, (size_t)CHECKPOINT_COMPACT_BYTES))
+                return rewrite_with(containers_fd, id, fd, &b, compact_at);
         r = write_all(fd, b.data, b.len);
         /* Half a record would hide the ones behind it. */
         if (r < 0 && ftruncate(fd, (off_t)size) < 0)
@@ -309,7 +279,7 @@ int checkpoint_container_read(int containers_fd, const char *id, struct checkpoi
 int checkpoint_updates_write(
         int containers_fd, const char *id, const Mete__Checkpoint__Updates *u, struct error *e)
 {
-        int r = append(containers_fd, id, RECORD_UPDATES, &u->base);
+        int r = checkpoint_append(containers_fd, id, RECORD_UPDATES, &u->base, /* compact_at= */ NULL);
 
         return r < 0 ? error_set_errno(e, r, "cannot checkpoint the status updates of container %s", id) : 0;
 }
@@ -322,7 +292,16 @@ int checkpoint_kill_write(int containers_fd, const char *id, const char *signal)
         k.version = CHECKPOINT_FORMAT;
         (void)snprintf(text, sizeof(text), "%s", signal);
         k.signal = text;
-        return append(containers_fd, id, RECORD_KILL, &k.base);
+        return checkpoint_append(containers_fd, id, RECORD_KILL, &k.base, /* compact_at= */ NULL);
+}
+
+int checkpoint_framework_write(int containers_fd, const char *id, const Mete__V1__FrameworkInfo *info)
+{
+        Mete__Checkpoint__Framework f = METE__CHECKPOINT__FRAMEWORK__INIT;
+
+        f.version = CHECKPOINT_FORMAT;
+        f.framework = (Mete__V1__FrameworkInfo *)info;
+        return checkpoint_append(containers_fd, id, RECORD_FRAMEWORK, &f.base, /* compact_at= */ NULL);
 }
 
 int checkpoint_container_remove(int containers_fd, const char *id)

@@ -7,6 +7,9 @@
  *                                 Container  first, before anything of the container exists
  *                                 Updates    status updates that are not acknowledged yet; the last one counts
  *                                 Kill       a kill was asked for
+ *                                 Framework  what is known of the framework now
+ *                               of an executor, also its tasks (agent/checkpoint_tasks.h):
+ *                                 Task, TaskUpdate, TaskAcknowledged; Updates of a task, where the file was compacted
  *
  * One file a container, because file systems take much longer to make and remove a file than to append to one: a task costs one
  * creation and one unlink, and the unlink forgets all of the container in one step.
@@ -31,6 +34,8 @@
 #define CHECKPOINT_SIZE_MAX (16u << 20)
 /* Of a container's file: beyond this its records that count are written aside and renamed over it. */
 #define CHECKPOINT_COMPACT_BYTES (256u << 10)
+/* A file that would be larger is not written: an executor holds no more tasks then. */
+#define CHECKPOINT_FILE_MAX (256u << 20)
 #define CHECKPOINT_KILL_TEXT_MAX 64
 
 /* One message a file. -EBADMSG with a sentence when the content is malformed; -ENOENT when there is none. */
@@ -40,9 +45,11 @@ int checkpoint_read(int dirfd, const char *name, const ProtobufCMessageDescripto
         struct error *e) WARN_UNUSED;
 
 /* A container's file. */
+struct checkpoint_task;
 struct checkpoint {
         Mete__Checkpoint__Container *container; /* owned */
         Mete__Checkpoint__Updates *updates;     /* owned; NULL: none yet */
+        struct checkpoint_task *tasks; /* k: task id -> v: owned; of an executor, in order of launch */
         bool killed;
 };
 void checkpoint_done(struct checkpoint *c);
@@ -67,5 +74,7 @@ int checkpoint_updates_write(
         int containers_fd, const char *id, const Mete__Checkpoint__Updates *u, struct error *e) WARN_UNUSED;
 /* A kill that was asked for must not become a failure because the agent died in between. */
 int checkpoint_kill_write(int containers_fd, const char *id, const char *signal) WARN_UNUSED;
+int checkpoint_framework_write(
+        int containers_fd, const char *id, const Mete__V1__FrameworkInfo *info) WARN_UNUSED;
 /* Everything of the container. Missing is success. */
 int checkpoint_container_remove(int containers_fd, const char *id) WARN_UNUSED;

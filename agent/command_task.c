@@ -27,10 +27,24 @@ static void on_killing(struct agent_container *c)
                 task_report(c->task, METE__V1__TASK_STATE__TASK_KILLING, NULL);
 }
 
+static void on_spawned(struct agent_container *c)
+{
+        if (!c->info->has_skip_starting || !c->info->skip_starting)
+                task_report(c->task, METE__V1__TASK_STATE__TASK_STARTING, NULL);
+}
+
 static void on_ended(struct agent_container *c, const struct task_outcome *o)
 {
-        task_push_update(c->task, status_message_terminal(c->task, o));
+        if (c->silent)
+                return;
+        (void)!task_push_update(c->task, status_message_terminal(c->task, o));
         task_flush_updates(c->task);
+}
+
+static void on_removed(struct agent_container *c)
+{
+        if (c->silent)
+                container_forget(c);
 }
 
 static void on_acknowledged(struct agent_container *c, struct agent_task *t)
@@ -41,9 +55,11 @@ static void on_acknowledged(struct agent_container *c, struct agent_task *t)
 static const struct container_owner command_task_owner = {
         .noun = "task",
         .decide = task_outcome_decide,
+        .spawned = on_spawned,
         .started = on_started,
         .killing = on_killing,
         .ended = on_ended,
+        .removed = on_removed,
         .acknowledged = on_acknowledged,
 };
 

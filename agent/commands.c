@@ -1,6 +1,10 @@
 #include "agent/commands.h"
 
+#include <stdlib.h>
+
+#include "agent/checkpoint.h"
 #include "agent/command_task.h"
+#include "agent/executors/executors.h"
 #include "agent/launch.h"
 #include "agent/master_link.h"
 #include "agent/status_message.h"
@@ -18,7 +22,11 @@ static void unknown_task(struct agent *a, const char *framework_id, const char *
 
 static void on_launch(struct agent *a, const Mete__Agent__Command *cmd)
 {
-        if (cmd->launch)
+        if (!cmd->launch)
+                return;
+        if (cmd->launch->task->executor)
+                executors_launch(a, cmd->launch);
+        else
                 launch_task(a, cmd->launch);
 }
 
@@ -26,7 +34,7 @@ static void on_kill(struct agent *a, const Mete__Agent__Command *cmd)
 {
         const Mete__Agent__Command__Kill *k = cmd->kill;
 
-        if (!k)
+        if (!k || executors_kill_task(a, k))
                 return;
         struct agent_task *t = task_find(a, k->framework_id->value, k->task_id->value);
         if (!t) {
@@ -54,6 +62,68 @@ static void on_shutdown(struct agent *a, const Mete__Agent__Command *cmd)
         agent_begin_shutdown(a, /* leave_nothing= */ false, /* forget_identity= */ true);
 }
 
+/* ---- executors and frameworks ---- */
+
+static void on_launch_group(struct agent *a, const Mete__Agent__Command *cmd)
+{
+        if (cmd->launch_group)
+                executors_launch_group(a, cmd->launch_group);
+}
+
+static void on_message(struct agent *a, const Mete__Agent__Command *cmd)
+{
+        if (cmd->message)
+                executors_deliver_message(a, cmd->message);
+}
+
+static void on_shutdown_executor(struct agent *a, const Mete__Agent__Command *cmd)
+{
+        const Mete__Agent__Command__ShutdownExecutor *s = cmd->shutdown_executor;
+        struct agent_executor *x = s ? executor_find(a, s->framework_id->value, s->executor_id->value) : NULL;
+
+        if (x)
+                executor_shutdown(x);
+}
+
+static void on_shutdown_framework(struct agent *a, const Mete__Agent__Command *cmd)
+{
+        const Mete__Agent__Command__ShutdownFramework *s = cmd->shutdown_framework;
+
+        if (!s)
+                return;
+        log_info("framework %s was removed: all of it ends here", s->framework_id->value);
+        executors_shutdown_framework(a, s->framework_id->value);
+}
+
+/* Who it is, and whether its executors outlive the agent, stays as it was. */
+static void replace_framework(struct agent_container *c, const Mete__V1__FrameworkInfo *with)
+{
+        Mete__V1__FrameworkInfo *old = c->info->framework, *info = message_copy(with);
+
+        free(info->user);
+        info->user = xstrdup(old->user);
+        info->has_checkpoint = old->has_checkpoint;
+        info->checkpoint = old->checkpoint;
+        c->info->framework = info;
+        message_free(old);
+        if (c->state != CONTAINER_STATE_ENDED &&
+                checkpoint_framework_write(c->agent->checkpoints_fd, container_id(c), info) < 0)
+                log_warning("%s %s: what is new of its framework could not be checkpointed", c->owner->noun,
+                        container_label(c));
+}
+
+static void on_update_framework(struct agent *a, const Mete__Agent__Command *cmd)
+{
+        struct agent_container *c, *tmp;
+        const Mete__V1__FrameworkInfo *info = cmd->update_framework ? cmd->update_framework->framework : NULL;
+
+        if (!info || !info->id)
+                return;
+        HASH_ITER (hh, a->containers, c, tmp)
+                if (str_equal(container_framework_id(c), info->id->value))
+                        replace_framework(c, info);
+}
+
 static const struct {
         Mete__Agent__Command__Type type;
         void (*handler)(struct agent *a, const Mete__Agent__Command *cmd);
@@ -62,6 +132,11 @@ static const struct {
         {METE__AGENT__COMMAND__TYPE__KILL, on_kill},
         {METE__AGENT__COMMAND__TYPE__ACKNOWLEDGE, on_acknowledge},
         {METE__AGENT__COMMAND__TYPE__SHUTDOWN, on_shutdown},
+        {METE__AGENT__COMMAND__TYPE__LAUNCH_GROUP, on_launch_group},
+        {METE__AGENT__COMMAND__TYPE__MESSAGE, on_message},
+        {METE__AGENT__COMMAND__TYPE__SHUTDOWN_EXECUTOR, on_shutdown_executor},
+        {METE__AGENT__COMMAND__TYPE__SHUTDOWN_FRAMEWORK, on_shutdown_framework},
+        {METE__AGENT__COMMAND__TYPE__UPDATE_FRAMEWORK, on_update_framework},
 };
 
 void commands_execute(struct agent *a, const Mete__Agent__Command *cmd)

@@ -10,6 +10,8 @@
 
 #include "agent/api/api.h"
 #include "agent/checkpoint.h"
+#include "agent/executors/executors.h"
+#include "agent/fetcher.h"
 #include "agent/shim/log_read.h"
 #include "agent/task.h"
 #include "lib/base/log.h"
@@ -124,11 +126,14 @@ struct agent_container *container_free(struct agent_container *c)
                 clean_host(c);
         HASH_DELETE(hh, c->agent->containers, c);
         task_free(c->task);
+        executor_free(c->executor);
         stop_watching_status(c);
+        fetch_free(c->fetch);
         loop_child_free(c->shim);
         loop_timer_free(c->timer);
         close_fd(c->view.sandbox_fd);
         cgroup_free(c->view.cgroup);
+        plan_free(c->plan);
         free(c->view.sandbox_path);
         free(c->view.sandbox_in_container);
         container_spec_done(&c->spec);
@@ -275,8 +280,7 @@ static void on_timer(struct loop_timer *t, void *userdata)
 
         if (c->cleanup_due) {
                 clean_host(c);
-                if (c->owner->removed)
-                        c->owner->removed(c);
+                c->owner->removed(c);
                 return;
         }
         if (c->state == CONTAINER_STATE_KILLING) {
@@ -290,12 +294,40 @@ static void on_timer(struct loop_timer *t, void *userdata)
                 look_at_adopted(c);
 }
 
+/* Nothing of it runs yet but the helper. */
+static void end_fetching(struct agent_container *c)
+{
+        _cleanup_outcome_ struct task_outcome o = task_outcome_make(METE__V1__TASK_STATE__TASK_KILLED,
+                METE__V1__TASK_STATUS__REASON__REASON_TASK_KILLED_DURING_LAUNCH,
+                "Killed before its command was executed");
+
+        c->kill_asked = true;
+        container_end(c, &o);
+}
+
+void container_destroy(struct agent_container *c)
+{
+        container_kill(c, SIGKILL, 0, /* only_signal= */ false);
+}
+
+void container_silence(struct agent_container *c)
+{
+        c->silent = true;
+        if (c->state == CONTAINER_STATE_ENDED && !c->cleanup_due)
+                container_forget(c);
+}
+
 void container_kill(struct agent_container *c, int signo, uint64_t grace_ns, bool only_signal)
 {
         int signal = signo ? signo : SIGTERM;
 
         if (c->state == CONTAINER_STATE_ENDED || c->state == CONTAINER_STATE_CREATED)
                 return;
+        if (c->state == CONTAINER_STATE_FETCHING) {
+                if (!only_signal)
+                        end_fetching(c);
+                return;
+        }
         if (only_signal) {
                 if (c->record.started_wall_ns)
                         deliver_signal(c, signal);
@@ -393,6 +425,8 @@ void container_end(struct agent_container *c, const struct task_outcome *outcome
         /* First to disk: an agent that dies while it removes the cgroup could not tell again what the task used. */
         c->owner->ended(c, outcome);
         stop_watching_status(c);
+        c->fetch = fetch_free(c->fetch);
+        c->plan = plan_free(c->plan);
         c->shim = loop_child_free(c->shim);
         forget_runtime(c);
         c->view.sandbox_fd = close_fd(c->view.sandbox_fd);

@@ -39,12 +39,15 @@ struct agent_container;
 struct agent_executor;
 struct agent_task;
 struct fetch;
+struct plan;
 
 /* What the owner of a container does with its news. */
 struct container_owner {
         const char *noun; /* for logs: "task", "executor" */
         /* From the facts of its end to what is said about it. Pure. */
         void (*decide)(const struct task_facts *f, struct task_outcome *ret);
+        /* The shim was started. */
+        void (*spawned)(struct agent_container *c);
         /* The program executes. Not when a kill was asked for before. */
         void (*started)(struct agent_container *c);
         /* A kill was asked for, for the first time. */
@@ -76,9 +79,12 @@ struct agent_container {
         struct shim_record record;
         bool adopted; /* started by an earlier agent: no status pipe */
         bool kill_asked;
+        bool silent;      /* its framework was removed: nothing of it is reported any more */
         bool cleanup_due; /* ENDED: the timer removes what is on the host */
         int kill_signal;  /* to deliver once there is a process */
 
+        size_t compact_at; /* of the checkpoint, see agent/checkpoint_tasks.h */
+        struct plan *plan; /* owned, while FETCHING */
         struct launch_clock clock;
         struct usage_track usage;
         UT_hash_handle hh;
@@ -109,5 +115,9 @@ void container_exited(struct agent_container *c);
 void container_end(struct agent_container *c, const struct task_outcome *outcome);
 /* signo 0: SIGTERM. */
 void container_kill(struct agent_container *c, int signo, uint64_t grace_ns, bool only_signal);
+/* No grace, no questions: its end follows. */
+void container_destroy(struct agent_container *c);
+/* Nothing of it is to be reported from now on; forgets it at once when it has ended. */
+void container_silence(struct agent_container *c);
 /* Directory with the shim's records; -errno. The caller closes. */
 int container_open_state(const struct agent_container *c);

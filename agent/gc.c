@@ -55,6 +55,16 @@ static void remove_batch(void *userdata)
         }
 }
 
+/* "latest" of an executor that has no sandbox any more. */
+static void remove_dangling_link(int work_fd, const char *runs)
+{
+        _cleanup_free_ char *link = xasprintf("%s/latest", runs);
+        struct stat st;
+
+        if (fstatat(work_fd, link, &st, 0) < 0 && errno == ENOENT)
+                (void)unlinkat(work_fd, link, 0);
+}
+
 void gc_remove_empty_parents(int work_fd, char *path)
 {
         for (int level = 1; level < LEVELS - 1; level++) {
@@ -63,6 +73,8 @@ void gc_remove_empty_parents(int work_fd, char *path)
                 if (!slash)
                         return;
                 *slash = '\0';
+                if (level == 1)
+                        remove_dangling_link(work_fd, path);
                 if (unlinkat(work_fd, path, AT_REMOVEDIR) < 0)
                         return;
         }
@@ -210,8 +222,8 @@ static void found_run(struct scan *s, int dirfd, const char *path, const char *n
         struct stat st;
 
         if (is_state_dir(name) || s->is_live(name, s->userdata) ||
-                fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-                return;
+                fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
+                return; /* "latest" is a link */
         append(s->gc, path, (uint64_t)st.st_mtim.tv_sec * NSEC_PER_SEC + (uint64_t)st.st_mtim.tv_nsec);
 }
 

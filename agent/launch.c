@@ -3,6 +3,7 @@
  *
  *   1 checkpoint    its file exists, nothing else: reported failed, "launch was interrupted"
  *   2 sandbox       the same, and the garbage collector sees the directory
+ *     fetch         the same; the helper's cgroup is removed by recovery. All the other steps happen in one pass of the loop.
  *   3 isolate       the same; cgroup, probe slot and runtime directory are removed by recovery
  *   4 lock taken    the same: the lock dies with us
  *   5 shim spawned  the shim holds the lock from its first instant (it inherits the open file): adopted, its records tell the rest
@@ -19,6 +20,8 @@
 
 #include "agent/checkpoint.h"
 #include "agent/command_task.h"
+#include "agent/executors/executors.h"
+#include "agent/fetcher.h"
 #include "agent/master_link.h"
 #include "agent/shim/spawn.h"
 #include "agent/status_message.h"
@@ -28,31 +31,60 @@
 #include "lib/net/codec.h"
 
 /* In an image as Mesos has it; without one at its own path, which the host's read-only root has already. */
-static const char *sandbox_in_container(const struct agent_container *c)
+const char *launch_sandbox_in_container(const struct agent_container *c)
 {
         const Mete__Api__Isolation *i = c->info->isolation;
 
         return i && i->rootfs ? "/mnt/mesos/sandbox" : c->info->sandbox;
 }
 
-void launch_fill_place(const struct agent_container *c, struct task_place *ret)
-{
-        const struct agent *a = c->agent;
+/* ---- what is to run ---- */
 
-        *ret = (struct task_place){
-                .agent_id = c->info->task->agent_id->value,
-                .agent_endpoint = a->endpoint,
+static struct task_place place_of(const struct agent_container *c, bool recovered)
+{
+        const struct agent_options *o = c->agent->options;
+
+        return (struct task_place){
+                .agent_id = c->info->task ? c->info->task->agent_id->value : c->agent->identity.agent_id,
+                .agent_endpoint = c->agent->endpoint,
                 .container_id = container_id(c),
-                .sandbox_in_container = sandbox_in_container(c),
+                .sandbox_in_container = launch_sandbox_in_container(c),
                 .sandbox_path = c->info->sandbox,
-                .milli_cpus = a->options->milli_cpus,
-                .memory_bytes = a->options->memory_bytes,
+                .milli_cpus = recovered ? UINT64_MAX : o->milli_cpus,
+                .memory_bytes = recovered ? UINT64_MAX : o->memory_bytes,
+                .executor = c->executor != NULL,
+                .limits = c->executor ? executor_limits(c->executor) : NULL,
+                .shutdown_grace_ns = c->executor ? executor_grace_ns(c->executor) : o->executor_shutdown_ns,
+                .recovery_timeout_ns = o->recovery_ns,
+                .environment = &o->executor_environment,
         };
+}
+
+int launch_build_spec(struct agent_container *c, bool recovered, struct error *e)
+{
+        Mete__Agent__Command__Launch l = METE__AGENT__COMMAND__LAUNCH__INIT;
+        Mete__V1__TaskInfo stand_in = METE__V1__TASK_INFO__INIT;
+        Mete__V1__TaskID id = METE__V1__TASK_ID__INIT;
+        struct task_place place = place_of(c, recovered);
+
+        l.framework = c->info->framework;
+        l.task = c->info->task;
+        l.isolation = c->info->isolation;
+        if (c->executor) {
+                id.value = c->info->executor->executor_id->value;
+                stand_in.name = id.value;
+                stand_in.task_id = &id;
+                executor_fill_stand_in(c->executor, &stand_in);
+                l.task = &stand_in;
+        }
+        return task_spec_build(&l, &place, &c->spec, e);
 }
 
 /* ---- checkpoint ---- */
 
-static Mete__Checkpoint__Container *container_info_new(struct agent *a, const Mete__Agent__Command__Launch *l)
+Mete__Checkpoint__Container *launch_info_new(struct agent *a, const Mete__V1__FrameworkInfo *framework,
+        const Mete__V1__TaskInfo *task, const Mete__V1__ExecutorInfo *executor,
+        const Mete__Api__Isolation *isolation)
 {
         Mete__Checkpoint__Container *i = NEW0(Mete__Checkpoint__Container);
         uint8_t uuid[UUID_BYTES];
@@ -63,11 +95,12 @@ static Mete__Checkpoint__Container *container_info_new(struct agent *a, const Me
         i->version = CHECKPOINT_FORMAT;
         i->container_id = xstrdup(uuid_format(uuid, id));
         i->boot_id = xstrdup(a->boot_id);
-        i->framework = message_copy(l->framework);
-        i->task = message_copy(l->task);
-        i->isolation = l->isolation ? message_copy(l->isolation) : NULL;
-        _cleanup_free_ char *path = gc_sandbox_path(
-                a->identity.agent_id, l->framework->id->value, l->task->task_id->value, i->container_id);
+        i->framework = message_copy(framework);
+        i->task = task ? message_copy(task) : NULL;
+        i->executor = executor ? message_copy(executor) : NULL;
+        i->isolation = isolation ? message_copy(isolation) : NULL;
+        _cleanup_free_ char *path = gc_sandbox_path(a->identity.agent_id, framework->id->value,
+                task ? task->task_id->value : executor->executor_id->value, i->container_id);
         i->sandbox = xasprintf("%s/%s", a->options->work_dir, path);
         i->cgroup = xasprintf("containers/%s", i->container_id);
         i->has_created = true;
@@ -76,6 +109,16 @@ static Mete__Checkpoint__Container *container_info_new(struct agent *a, const Me
 }
 
 /* ---- sandbox ---- */
+
+/* "runs/latest", as tools look for it. Command tasks run once: theirs would cost a file each and say nothing. */
+static void link_latest(const struct agent_container *c, const char *runs)
+{
+        _cleanup_free_ char *link = xasprintf("%s/latest", runs);
+
+        (void)unlinkat(c->agent->work_fd, link, 0);
+        if (symlinkat(c->info->sandbox, c->agent->work_fd, link) < 0)
+                log_debug("cannot make the link %s: %s", link, strerror(errno));
+}
 
 static int make_sandbox(struct agent_container *c, struct error *e)
 {
@@ -92,8 +135,10 @@ static int make_sandbox(struct agent_container *c, struct error *e)
         c->view.sandbox_fd = openat(a->work_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (c->view.sandbox_fd < 0)
                 return error_set_errno(e, -errno, "sandbox: cannot open the directory %s", c->info->sandbox);
+        if (c->executor)
+                link_latest(c, parent);
         c->view.sandbox_path = xstrdup(c->info->sandbox);
-        c->view.sandbox_in_container = xstrdup(sandbox_in_container(c));
+        c->view.sandbox_in_container = xstrdup(launch_sandbox_in_container(c));
         return 0;
 }
 
@@ -189,17 +234,22 @@ static int spawn(struct agent_container *c, struct plan *plan, struct error *e)
 
 /* ---- the whole ---- */
 
+static int prepare(struct agent_container *c, struct error *e)
+{
+        c->plan = plan_new();
+        launch_clock_mark(&c->clock, LAUNCH_STAGE_SANDBOX);
+        int r = isolators_prepare(&c->agent->host, &c->view, c->plan, e);
+        launch_clock_mark(&c->clock, LAUNCH_STAGE_PREPARE);
+        return r == 0 ? give_sandbox(c, e) : r;
+}
+
 static int start(struct agent_container *c, struct error *e)
 {
-        CLEANUP(cleanup_plan_free) struct plan *plan = plan_new();
+        CLEANUP(cleanup_plan_free) struct plan *plan = TAKE_PTR(c->plan);
         struct agent *a = c->agent;
+        int r = 0;
 
-        launch_clock_mark(&c->clock, LAUNCH_STAGE_SANDBOX);
-        int r = isolators_prepare(&a->host, &c->view, plan, e);
-        launch_clock_mark(&c->clock, LAUNCH_STAGE_PREPARE);
-        if (r == 0)
-                r = give_sandbox(c, e);
-        if (r == 0 && mkdirat(a->states_fd, container_id(c), 0700) < 0)
+        if (mkdirat(a->states_fd, container_id(c), 0700) < 0)
                 r = error_set_errno(
                         e, -errno, "cannot make the runtime directory of container %s", container_id(c));
         if (r == 0)
@@ -210,11 +260,15 @@ static int start(struct agent_container *c, struct error *e)
         c->isolated = true;
         r = spawn(c, plan, e);
         launch_clock_mark(&c->clock, LAUNCH_STAGE_SPAWN);
-        return r;
+        if (r < 0)
+                return r;
+        log_info("%s %s: starting in container %s", c->owner->noun, container_label(c), container_id(c));
+        c->owner->spawned(c);
+        return 0;
 }
 
 /* A request that cannot be right anywhere is an ERROR; one that this host could not serve is a FAILED. */
-static void refuse(struct agent_container *c, int code, const struct error *e, bool invalid)
+static void refuse(struct agent_container *c, const struct error *e, bool invalid)
 {
         _cleanup_outcome_ struct task_outcome o = task_outcome_make(
                 invalid ? METE__V1__TASK_STATE__TASK_ERROR : METE__V1__TASK_STATE__TASK_FAILED,
@@ -222,31 +276,81 @@ static void refuse(struct agent_container *c, int code, const struct error *e, b
                         : METE__V1__TASK_STATUS__REASON__REASON_CONTAINER_LAUNCH_FAILED,
                 error_message(e));
 
-        remove_sandbox(c);
         container_end(c, &o);
 }
 
-static int prepare_spec(struct agent_container *c, const Mete__Agent__Command__Launch *l, struct error *e)
+void launch_fail(struct agent_container *c, const struct error *why)
 {
-        struct task_place place;
-
-        launch_fill_place(c, &place);
-        if (c->agent->stopping)
-                return error_set(e, -ESHUTDOWN, "this agent is shutting down");
-        return task_spec_build(l, &place, &c->spec, e);
+        remove_sandbox(c);
+        refuse(c, why, /* invalid= */ false);
 }
 
-/* Ids that are no ids cannot name a checkpoint: the answer goes out once and is not repeated. */
-static void refuse_ids(struct agent *a, const Mete__Agent__Command__Launch *l, const struct error *e)
-{
-        const char *framework = l->framework->id ? l->framework->id->value : "";
-        Mete__Agent__StatusUpdate *u =
-                status_message_unknown(a->identity.agent_id, framework, l->task->task_id->value);
+/* ---- fetching ---- */
 
+static const Mete__V1__CommandInfo *command_of(const struct agent_container *c)
+{
+        return c->info->task ? c->info->task->command : c->info->executor->command;
+}
+
+static void on_fetched(int result, const char *message, void *userdata)
+{
+        _cleanup_error_ struct error e = {0};
+        struct agent_container *c = userdata;
+
+        c->fetch = fetch_free(c->fetch);
+        int r = result < 0 ? error_set(&e, result, "fetching: %s", message ? message : strerror(-result))
+                           : start(c, &e);
+        /* The sandbox stays: what came before the failure may explain it. */
+        if (r < 0)
+                refuse(c, &e, /* invalid= */ false);
+}
+
+static int begin_fetch(struct agent_container *c, struct error *e)
+{
+        const Mete__V1__CommandInfo *command = command_of(c);
+        const struct fetch_request request = {
+                .container_id = container_id(c),
+                .uris = command->uris,
+                .uri_count = command->n_uris,
+                .sandbox_fd = c->view.sandbox_fd,
+                .user = &c->view.user,
+        };
+
+        c->clock = (struct launch_clock){0}; /* what a server takes says nothing about launches */
+        container_set_state(c, CONTAINER_STATE_FETCHING);
+        return fetch_start(c->agent, &request, on_fetched, c, &c->fetch, e);
+}
+
+void launch_container(struct agent_container *c)
+{
+        _cleanup_error_ struct error e = {0};
+
+        int r = c->agent->stopping ? error_set(&e, -ESHUTDOWN, "this agent is shutting down")
+                                   : launch_build_spec(c, /* recovered= */ false, &e);
+        bool invalid = r < 0 && r != -ESHUTDOWN && c->task;
+        if (r == 0)
+                r = make_sandbox(c, &e);
+        if (r == 0)
+                r = prepare(c, &e);
+        if (r == 0)
+                r = command_of(c)->n_uris > 0 ? begin_fetch(c, &e) : start(c, &e);
+        if (r == 0)
+                return;
+        remove_sandbox(c);
+        refuse(c, &e, invalid);
+}
+
+/* ---- command tasks ---- */
+
+void launch_refuse_ids(struct agent *a, const char *framework_id, const char *id, const struct error *why)
+{
+        Mete__Agent__StatusUpdate *u = status_message_unknown(a->identity.agent_id, framework_id, id);
+
+        log_warning("a launch is refused: %s", error_message(why));
         u->status->state = METE__V1__TASK_STATE__TASK_ERROR;
         u->status->reason = METE__V1__TASK_STATUS__REASON__REASON_TASK_INVALID;
         free(u->status->message);
-        u->status->message = xstrdup(error_message(e));
+        u->status->message = xstrdup(error_message(why));
         master_link_update(a->link, u);
         message_free(u);
 }
@@ -254,40 +358,27 @@ static void refuse_ids(struct agent *a, const Mete__Agent__Command__Launch *l, c
 void launch_task(struct agent *a, const Mete__Agent__Command__Launch *l)
 {
         _cleanup_error_ struct error e = {0};
+        const char *id = l->task->task_id->value;
 
         if (task_spec_check_ids(l, &e) < 0) {
-                log_warning("a launch is refused: %s", error_message(&e));
-                refuse_ids(a, l, &e);
+                launch_refuse_ids(a, l->framework->id ? l->framework->id->value : "", id, &e);
                 return;
         }
-        if (task_find(a, l->framework->id->value, l->task->task_id->value)) {
+        if (task_find(a, l->framework->id->value, id)) {
                 /* The master repeats itself after a reconnection; a second answer would speak of the first task. */
-                log_warning(
-                        "task %s is here already: the repeated launch is ignored", l->task->task_id->value);
+                log_warning("task %s is here already: the repeated launch is ignored", id);
                 return;
         }
-        struct agent_container *c = container_new(a, container_info_new(a, l));
-        struct agent_task *t = command_task_new(c);
-
+        struct agent_container *c = container_new(
+                a, launch_info_new(a, l->framework, l->task, /* executor= */ NULL, l->isolation));
+        c->info->has_skip_starting = l->has_skip_starting;
+        c->info->skip_starting = l->skip_starting;
+        (void)command_task_new(c);
         launch_clock_begin(&c->clock);
         if (checkpoint_container_write(a->checkpoints_fd, c->info, &e) < 0) {
-                refuse(c, e.code, &e, /* invalid= */ false);
+                launch_fail(c, &e);
                 return;
         }
         launch_clock_mark(&c->clock, LAUNCH_STAGE_CHECKPOINT);
-        int r = prepare_spec(c, l, &e);
-        if (r < 0) {
-                refuse(c, r, &e, /* invalid= */ r != -ESHUTDOWN);
-                return;
-        }
-        r = make_sandbox(c, &e);
-        if (r == 0)
-                r = start(c, &e);
-        if (r < 0) {
-                refuse(c, r, &e, /* invalid= */ false);
-                return;
-        }
-        log_info("task %s: starting in container %s", task_id(t), container_id(c));
-        if (!l->skip_starting)
-                task_report(t, METE__V1__TASK_STATE__TASK_STARTING, NULL);
+        launch_container(c);
 }

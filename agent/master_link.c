@@ -3,10 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <utlist.h>
 
 #include "agent/commands.h"
 #include "agent/registration.h"
-#include "agent/status_message.h"
+#include "agent/task.h"
 #include "lib/base/log.h"
 #include "lib/net/codec.h"
 #include "lib/net/http_client.h"
@@ -19,8 +20,18 @@
 #define PING_INTERVAL_DEFAULT_NS (15 * NSEC_PER_SEC)
 #define CALL_TIMEOUT_NS (15 * NSEC_PER_SEC)
 
+/* Executors that ended while the master was away; bounded, for it sees the rest by what a registration does not list. */
+#define EXITS_MAX 1024
+struct executor_exit {
+        char *framework_id, *executor_id;
+        int status;
+        struct executor_exit *prev, *next;
+};
+
 struct master_link {
         struct agent *agent;
+        struct executor_exit *exits; /* DL, owned, oldest first */
+        size_t exit_count;
         struct http_client *stream, *calls;
         struct loop_timer *retry, *watchdog;
         unsigned attempt;
@@ -130,6 +141,77 @@ void master_link_usage(struct master_link *l, Mete__Agent__Call__Usage *u)
                 send_call(l, &call, on_call_done);
 }
 
+void master_link_message(struct master_link *l, const char *framework_id, const char *executor_id,
+        const void *data, size_t len)
+{
+        Mete__Agent__Call call = METE__AGENT__CALL__INIT;
+        Mete__Agent__Call__Message m = METE__AGENT__CALL__MESSAGE__INIT;
+        Mete__V1__FrameworkID f = METE__V1__FRAMEWORK_ID__INIT;
+        Mete__V1__ExecutorID x = METE__V1__EXECUTOR_ID__INIT;
+
+        f.value = (char *)framework_id;
+        x.value = (char *)executor_id;
+        m.framework_id = &f;
+        m.executor_id = &x;
+        m.data = (ProtobufCBinaryData){len, (uint8_t *)data};
+        call.type = METE__AGENT__CALL__TYPE__MESSAGE;
+        call.message = &m;
+        if (master_link_ready(l))
+                send_call(l, &call, on_call_done);
+        else
+                log_info("a message of executor %s is dropped: the master is away", executor_id);
+}
+
+static void send_exit(struct master_link *l, const struct executor_exit *e)
+{
+        Mete__Agent__Call call = METE__AGENT__CALL__INIT;
+        Mete__Agent__Call__ExecutorExited m = METE__AGENT__CALL__EXECUTOR_EXITED__INIT;
+        Mete__V1__FrameworkID f = METE__V1__FRAMEWORK_ID__INIT;
+        Mete__V1__ExecutorID x = METE__V1__EXECUTOR_ID__INIT;
+
+        f.value = e->framework_id;
+        x.value = e->executor_id;
+        m.framework_id = &f;
+        m.executor_id = &x;
+        m.status = e->status;
+        call.type = METE__AGENT__CALL__TYPE__EXECUTOR_EXITED;
+        call.executor_exited = &m;
+        send_call(l, &call, on_call_done);
+}
+
+static void drop_exit(struct master_link *l)
+{
+        struct executor_exit *e = l->exits;
+
+        DL_DELETE(l->exits, e);
+        l->exit_count--;
+        free(e->framework_id);
+        free(e->executor_id);
+        free(e);
+}
+
+static void flush_exits(struct master_link *l)
+{
+        while (l->ready && l->exits) {
+                send_exit(l, l->exits);
+                drop_exit(l);
+        }
+}
+
+void master_link_executor_exited(
+        struct master_link *l, const char *framework_id, const char *executor_id, int status)
+{
+        if (!l)
+                return;
+        struct executor_exit *e = NEW0(struct executor_exit);
+        *e = (struct executor_exit){
+                .framework_id = xstrdup(framework_id), .executor_id = xstrdup(executor_id), .status = status};
+        DL_APPEND(l->exits, e);
+        if (++l->exit_count > EXITS_MAX)
+                drop_exit(l);
+        flush_exits(l);
+}
+
 static void send_pong(struct master_link *l)
 {
         Mete__Agent__Call call = METE__AGENT__CALL__INIT;
@@ -188,6 +270,7 @@ static bool subscribed(struct master_link *l, const Mete__Agent__Command__Subscr
         log_info("registered with the master at %s:%u as agent %s", a->options->master_host,
                 a->options->master_port, a->identity.agent_id);
         tasks_reconnected(a);
+        flush_exits(l);
         return true;
 }
 
@@ -332,6 +415,8 @@ struct master_link *master_link_free(struct master_link *l)
                 return NULL;
         l->stopped = true;
         drop(l);
+        while (l->exits)
+                drop_exit(l);
         loop_timer_free(l->retry);
         loop_timer_free(l->watchdog);
         free(l);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "proto/mete_agent.pb-c.h"
 
@@ -18,6 +19,12 @@ void master_link_start(struct master_link *l);
 bool master_link_ready(const struct master_link *l);
 void master_link_update(struct master_link *l, const Mete__Agent__StatusUpdate *u);
 void master_link_usage(struct master_link *l, Mete__Agent__Call__Usage *u);
+/* From an executor to its framework: dropped while the master is away. */
+void master_link_message(struct master_link *l, const char *framework_id, const char *executor_id,
+        const void *data, size_t len);
+/* status: as wait(2) gives it, -1 when it is not known. Waits for the master while it is away; l may be NULL (recovery): dropped. */
+void master_link_executor_exited(
+        struct master_link *l, const char *framework_id, const char *executor_id, int status);
 /* on_done fires when the master has heard it, or cannot be reached. */
 void master_link_unregister(struct master_link *l, void (*on_done)(void *userdata), void *userdata);
 /* The pause before attempt n (0, 1, ...): 100 ms doubling to 10 s, less up to half of it by `random`. Pure. */

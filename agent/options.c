@@ -2,6 +2,7 @@
 #include "agent/agent.h"
 
 #include <inttypes.h>
+#include <jansson.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,11 @@ static const struct option_row rows[] = {
         ROW("frameworks-home", 0, OPTION_STRING, frameworks_home, "DIR", "where relative paths in URIs begin (default: they are refused)", 0, NULL),
         ROW("hide", 0, OPTION_STRINGS, hide, "PATH", "hide this too from tasks that see the host's root; may be repeated", 0, NULL),
         ROW("kill-tasks-on-exit", 0, OPTION_BOOL, kill_tasks_on_exit, NULL, "on SIGTERM kill every task and leave nothing behind", 0, NULL),
+        ROW("executor-registration-timeout", 0, OPTION_DURATION, executor_registration_ns, "DURATION", "wait this long for an executor to subscribe (default 1m)", UINT64_C(604800) * NSEC_PER_SEC, "Executors"),
+        ROW("executor-reregistration-timeout", 0, OPTION_DURATION, executor_reregistration_ns, "DURATION", "and after a restart of the agent (default 2s, at most 15s)", UINT64_C(15) * NSEC_PER_SEC, NULL),
+        ROW("executor-shutdown-grace-period", 0, OPTION_DURATION, executor_shutdown_ns, "DURATION", "an executor told to shut down is killed after this long (default 5s)", UINT64_C(604800) * NSEC_PER_SEC, NULL),
+        ROW("recovery-timeout", 0, OPTION_DURATION, recovery_ns, "DURATION", "executors that lost the agent wait this long for it (default 15m)", UINT64_C(604800) * NSEC_PER_SEC, NULL),
+        ROW("executor-environment-variables", 0, OPTION_STRING, executor_environment_variables, "JSON", "an object of strings that every executor and command finds in its environment", 0, NULL),
         ROW("no-ebpf", 0, OPTION_BOOL, no_ebpf, NULL, "measure from cgroup files only", 0, "Other"),
         ROW("purge", 0, OPTION_BOOL, purge, NULL, "kill what an agent with these options left, remove its cgroups, probes and runtime state, and exit", 0, NULL),
         ROW("doctor", 0, OPTION_BOOL, doctor, NULL, "try every isolation on this host, say what is missing, and exit", 0, NULL),
@@ -129,6 +135,36 @@ static int check_resources(const struct agent_options *o, struct error *e)
         return offered_resources(o, &offered, e);
 }
 
+/* One object of strings: {"NAME":"value"}. */
+static int parse_environment(struct agent_options *o, struct error *e)
+{
+        json_error_t why;
+        const char *name;
+        json_t *value;
+        int r = 0;
+
+        if (!o->executor_environment_variables)
+                return 0;
+        json_t *root = json_loads(o->executor_environment_variables, 0, &why);
+        if (!json_is_object(root))
+                r = error_set(e, -EINVAL,
+                        "--executor-environment-variables: is no JSON object: give {\"NAME\":\"value\"}");
+        json_object_foreach(root, name, value)
+        {
+                if (r == 0 && (!json_is_string(value) || str_empty(name) || strchr(name, '=')))
+                        r = error_set(e, -EINVAL,
+                                "--executor-environment-variables: \"%.80s\": give names without '=' and "
+                                "strings as values",
+                                name);
+                if (r < 0)
+                        break;
+                _cleanup_free_ char *item = xasprintf("%s=%s", name, json_string_value(value));
+                string_list_add(&o->executor_environment, item);
+        }
+        json_decref(root);
+        return r;
+}
+
 static int check_paths(const struct agent_options *o, struct error *e)
 {
         for (size_t i = 0; i < o->hide.count; i++)
@@ -192,6 +228,10 @@ int agent_options_parse(struct agent_options *o, int argc, char **argv, struct e
                 .fetcher_max_bytes = UINT64_C(10) << 30,
                 .fetcher_cache_bytes = UINT64_C(2) << 30,
                 .fetcher_stall_ns = 60 * NSEC_PER_SEC,
+                .executor_registration_ns = 60 * NSEC_PER_SEC,
+                .executor_reregistration_ns = 2 * NSEC_PER_SEC,
+                .executor_shutdown_ns = 5 * NSEC_PER_SEC,
+                .recovery_ns = 15 * 60 * NSEC_PER_SEC,
         };
         int r = options_parse(&agent_option_parser, argc, argv, o, &first, e);
         if (r != 0)
@@ -221,12 +261,15 @@ int agent_options_parse(struct agent_options *o, int argc, char **argv, struct e
                 r = check_paths(o, e);
         if (r == 0)
                 r = default_resources(o, e);
-        return r == 0 ? check_resources(o, e) : r;
+        if (r == 0)
+                r = check_resources(o, e);
+        return r == 0 ? parse_environment(o, e) : r;
 }
 
 void agent_options_done(struct agent_options *o)
 {
         options_done(&agent_option_parser, o);
+        string_list_done(&o->executor_environment);
         free(o->master_host);
         o->master_host = NULL;
 }

@@ -31,6 +31,9 @@ struct agent_options {
         uint64_t log_files;
         uint64_t gc_delay_ns;
         uint64_t gc_max_sandboxes;
+        uint64_t executor_registration_ns, executor_reregistration_ns, executor_shutdown_ns, recovery_ns;
+        char *executor_environment_variables;    /* JSON, parsed into: */
+        struct string_list executor_environment; /* NAME=value */
         struct string_list hide;
         bool kill_tasks_on_exit;
         bool insecure;

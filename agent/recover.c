@@ -7,10 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/checkpoint.h"
+#include "agent/checkpoint_tasks.h"
 #include "agent/command_task.h"
+#include "agent/executors/executors.h"
 #include "agent/launch.h"
-#include "agent/task_spec.h"
 #include "bpf/bpf.h"
 #include "lib/base/log.h"
 #include "lib/net/codec.h"
@@ -41,23 +41,14 @@ static int list_names(int dirfd, struct string_list *ret)
 static void rebuild_spec(struct agent_container *c)
 {
         _cleanup_error_ struct error e = {0};
-        Mete__Agent__Command__Launch l = METE__AGENT__COMMAND__LAUNCH__INIT;
-        struct task_place place;
 
-        l.framework = c->info->framework;
-        l.task = c->info->task;
-        l.isolation = c->info->isolation;
-        launch_fill_place(c, &place);
-        /* It was admitted once: an agent that offers less now keeps it all the same. */
-        place.milli_cpus = UINT64_MAX;
-        place.memory_bytes = UINT64_MAX;
-        if (task_spec_build(&l, &place, &c->spec, &e) < 0) {
+        if (launch_build_spec(c, /* recovered= */ true, &e) < 0) {
                 log_debug("%s %s: %s", c->owner->noun, container_label(c), error_message(&e));
                 c->spec = (struct container_spec){.container_id = xstrdup(container_id(c))};
         }
         if (c->info->sandbox)
                 c->view.sandbox_path = xstrdup(c->info->sandbox);
-        c->view.sandbox_in_container = xstrdup(place.sandbox_in_container);
+        c->view.sandbox_in_container = xstrdup(launch_sandbox_in_container(c));
 }
 
 static void find_host_side(struct agent_container *c)
@@ -77,6 +68,21 @@ static void end_with(struct agent_container *c, Mete__V1__TaskState state,
         container_end(c, &o);
 }
 
+/* Frameworks that are part of the master act on FAILED; of the others Mesos' rule holds: the task never ran. */
+static void end_task_never_run(struct agent_container *c)
+{
+        const char *message = "the launch was interrupted by a restart of the agent";
+        bool aware = framework_has_capability(
+                c->info->framework, METE__V1__FRAMEWORK_INFO__CAPABILITY__TYPE__PARTITION_AWARE);
+
+        if (c->info->has_skip_starting && c->info->skip_starting)
+                end_with(c, METE__V1__TASK_STATE__TASK_FAILED,
+                        METE__V1__TASK_STATUS__REASON__REASON_AGENT_RESTARTED, message);
+        else
+                end_with(c, aware ? METE__V1__TASK_STATE__TASK_DROPPED : METE__V1__TASK_STATE__TASK_LOST,
+                        METE__V1__TASK_STATUS__REASON__REASON_AGENT_RESTARTED, message);
+}
+
 /*
  * The lock is free and no shim has written anything: the agent died between checkpoint and spawn. (A shim that was spawned holds
  * the lock before it writes; one that was killed before it wrote has started nothing that outlives it but what the cgroup holds.)
@@ -89,16 +95,38 @@ static void end_interrupted(struct agent_container *c)
                 end_with(c, METE__V1__TASK_STATE__TASK_KILLED,
                         METE__V1__TASK_STATUS__REASON__REASON_TASK_KILLED_DURING_LAUNCH,
                         "killed during its launch");
+        else if (c->task)
+                end_task_never_run(c);
+        else
+                executor_end_never_run(c->executor, "the launch was interrupted by a restart of the agent");
+}
+
+/* Everything of the boot before is gone. */
+static void end_of_earlier_boot(struct agent_container *c)
+{
+        const char *message = "lost when the machine restarted";
+
+        if (c->executor)
+                executor_end_never_run(c->executor, message);
+        else if (c->info->has_skip_starting && c->info->skip_starting)
+                end_with(c, METE__V1__TASK_STATE__TASK_LOST,
+                        METE__V1__TASK_STATUS__REASON__REASON_AGENT_RESTARTED, message);
+        else if (!c->task->updates.has_latest)
+                end_task_never_run(c);
         else
                 end_with(c, METE__V1__TASK_STATE__TASK_FAILED,
-                        METE__V1__TASK_STATUS__REASON__REASON_AGENT_RESTARTED,
-                        "the launch was interrupted by a restart of the agent");
+                        METE__V1__TASK_STATUS__REASON__REASON_EXECUTOR_TERMINATED, message);
 }
 
 static void resume_kill(struct agent_container *c)
 {
         if (!c->kill_asked || c->state == CONTAINER_STATE_ENDED)
                 return;
+        if (c->executor) {
+                c->kill_asked = false; /* what was asked for was a shutdown with its grace */
+                executor_shutdown(c->executor);
+                return;
+        }
         container_kill(c, 0, 3 * NSEC_PER_SEC, /* only_signal= */ false);
 }
 
@@ -113,9 +141,15 @@ static void recover_this_boot(struct agent_container *c)
                 log_info("%s %s: still running, taken over", c->owner->noun, container_label(c));
                 container_set_state(c, CONTAINER_STATE_STARTING);
                 container_watch_adopted(c);
+                if (c->silent)
+                        container_destroy(c);
+                else if (c->executor && c->state != CONTAINER_STATE_ENDED)
+                        executor_await_return(c->executor);
                 resume_kill(c);
                 return;
         }
+        if (c->executor && state_fd < 0)
+                c->executor->exit_known = true;
         if (state_fd < 0 || shim_record_read(state_fd, &r) == -ENOENT)
                 end_interrupted(c);
         else
@@ -140,6 +174,44 @@ static void forget(struct agent *a, const char *id)
                 log_warning("cannot remove the checkpoint of container %s", id);
 }
 
+/* Told already, but not acknowledged; what may be left of it on the host goes with the orphans. */
+static void keep_ended(struct agent_container *c)
+{
+        container_set_state(c, CONTAINER_STATE_ENDED);
+        if (container_sandbox(c))
+                gc_add(&c->agent->gc, container_sandbox(c));
+}
+
+/* 0 when c goes on; else it is forgotten or only waits. */
+static int recover_command_task(struct agent_container *c, struct checkpoint *saved)
+{
+        struct agent_task *t = command_task_new(c);
+
+        if (restore_updates(t, TAKE_PTR(saved->updates))) {
+                container_forget(c);
+                return 1;
+        }
+        if (!task_is_ended(t))
+                return 0;
+        keep_ended(c);
+        return 1;
+}
+
+static void recover_executor(struct agent_container *c, struct checkpoint *saved)
+{
+        struct agent_executor *x = executor_new(c);
+        struct checkpoint_task *s;
+
+        for (s = saved->tasks; s; s = s->hh.next) {
+                struct agent_task *t =
+                        executor_add_task(x, TAKE_PTR(s->task->task), s->task->group, /* queued= */ false);
+
+                t->updates = s->updates;
+                s->updates = (struct status_stream){0};
+                x->last_group = MAX(x->last_group, t->group);
+        }
+}
+
 static void recover_one(struct agent *a, const char *id)
 {
         _cleanup_error_ struct error e = {0};
@@ -154,27 +226,17 @@ static void recover_one(struct agent *a, const char *id)
                 forget(a, id);
                 return;
         }
-        const Mete__Checkpoint__Container *info = saved.container;
         struct agent_container *c = container_new(a, TAKE_PTR(saved.container));
-        struct agent_task *t = command_task_new(c);
-        if (restore_updates(t, TAKE_PTR(saved.updates))) {
-                container_free(c);
-                forget(a, id);
+        if (c->info->executor)
+                recover_executor(c, &saved);
+        else if (recover_command_task(c, &saved) != 0)
                 return;
-        }
-        if (task_is_ended(t)) {
-                container_set_state(
-                        c, CONTAINER_STATE_ENDED); /* told already, but not acknowledged; orphans go below */
-                if (container_sandbox(c))
-                        gc_add(&a->gc, container_sandbox(c));
-                return;
-        }
         c->kill_asked = saved.killed;
+        /* Of a framework that does not checkpoint nothing outlives the agent; the master has declared it lost. */
+        c->silent = !c->info->framework->has_checkpoint || !c->info->framework->checkpoint;
         rebuild_spec(c);
-        if (!str_equal(info->boot_id, a->boot_id))
-                end_with(c, METE__V1__TASK_STATE__TASK_LOST,
-                        METE__V1__TASK_STATUS__REASON__REASON_AGENT_RESTARTED,
-                        "lost when the machine restarted");
+        if (!str_equal(c->info->boot_id, a->boot_id))
+                end_of_earlier_boot(c);
         else
                 recover_this_boot(c);
 }

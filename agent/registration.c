@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/executors/executors.h"
 #include "agent/offered_resources.h"
 #include "agent/status_message.h"
 #include "lib/base/id.h"
@@ -88,41 +89,137 @@ int registration_check_attributes(const char *text, struct error *e)
         return r;
 }
 
-/* ---- the call ---- */
+/* ---- who we are ---- */
 
-static size_t add_reports(struct agent *a, Mete__Agent__TaskReport **list)
+static Mete__V1__AgentInfo *describe(
+        const struct agent *a, const struct attributes *attributes, const struct resources *offered)
 {
-        struct agent_task *t, *tmp;
-        size_t n = 0;
+        Mete__V1__AgentInfo *borrowed = &(Mete__V1__AgentInfo)METE__V1__AGENT_INFO__INIT;
+        Mete__V1__AgentID id = METE__V1__AGENT_ID__INIT;
 
-        HASH_ITER (hh, a->tasks, t, tmp)
-                list[n++] = status_message_report(t);
-        return n;
+        borrowed->hostname = a->options->hostname;
+        borrowed->has_port = true;
+        borrowed->port = (int32_t)a->options->port;
+        borrowed->n_attributes = attributes->count;
+        borrowed->attributes = (Mete__V1__Attribute **)attributes->list;
+        id.value = a->identity.agent_id;
+        borrowed->id = id.value ? &id : NULL;
+        Mete__V1__AgentInfo *info = message_copy(borrowed);
+        resources_to_proto(offered, NULL, /* with_role= */ true, &info->resources, &info->n_resources);
+        return info;
 }
 
-static int encode(struct agent *a, struct attributes *attributes, struct buffer *out, struct error *e)
+Mete__V1__AgentInfo *registration_agent_info(const struct agent *a, struct error *e)
+{
+        _cleanup_resources_ struct resources offered = {0};
+        Mete__V1__AgentInfo *info = NULL;
+        struct attributes x = {0};
+
+        if (attributes_parse(a->options->attributes, &x, e) == 0 &&
+                offered_resources(a->options, &offered, e) == 0)
+                info = describe(a, &x, &offered);
+        free(x.copy);
+        return info;
+}
+
+/* ---- what runs here: everything is borrowed from the tables ---- */
+
+struct reports {
+        Mete__Agent__TaskReport **tasks;
+        Mete__Agent__ExecutorReport *executors;
+        Mete__Agent__ExecutorReport **executor_list;
+        Mete__V1__FrameworkInfo **frameworks;
+        size_t task_count, executor_count, framework_count;
+};
+
+static void reports_done(struct reports *r)
+{
+        for (size_t i = 0; i < r->task_count; i++)
+                status_message_report_free(r->tasks[i]);
+        free(r->tasks);
+        free(r->executors);
+        free(r->executor_list);
+        free(r->frameworks);
+}
+
+static void add_framework(struct reports *r, Mete__V1__FrameworkInfo *info)
+{
+        for (size_t i = 0; i < r->framework_count; i++)
+                if (str_equal(r->frameworks[i]->id->value, info->id->value))
+                        return;
+        r->frameworks[r->framework_count++] = info;
+}
+
+static void add_executor(struct reports *r, const struct agent_executor *x)
+{
+        Mete__Agent__ExecutorReport *m = &r->executors[r->executor_count];
+
+        mete__agent__executor_report__init(m);
+        m->framework_id = x->container->info->framework->id;
+        m->executor = x->container->info->executor;
+        m->container_id = x->container->info->container_id;
+        r->executor_list[r->executor_count++] = m;
+}
+
+static void fill_reports(struct agent *a, struct reports *r)
+{
+        struct agent_executor *x, *next_executor;
+        struct agent_container *c, *next;
+        struct agent_task *t, *next_task;
+
+        r->tasks = xcalloc(HASH_COUNT(a->tasks) + 1, sizeof(*r->tasks));
+        r->executors = xcalloc(HASH_COUNT(a->executors) + 1, sizeof(*r->executors));
+        r->executor_list = xcalloc(HASH_COUNT(a->executors) + 1, sizeof(*r->executor_list));
+        r->frameworks = xcalloc(HASH_COUNT(a->containers) + 1, sizeof(*r->frameworks));
+        HASH_ITER (hh, a->tasks, t, next_task)
+                if (!t->container->silent)
+                        r->tasks[r->task_count++] = status_message_report(t);
+        HASH_ITER (hh, a->executors, x, next_executor)
+                if (!x->container->silent)
+                        add_executor(r, x);
+        HASH_ITER (hh, a->containers, c, next)
+                if (!c->silent)
+                        add_framework(r, c->info->framework);
+}
+
+/* ---- the call ---- */
+
+/* What of Mesos' agents this one does; frameworks and tools look at it. */
+static const Mete__V1__AgentInfo__Capability__Type capabilities[] = {
+        METE__V1__AGENT_INFO__CAPABILITY__TYPE__MULTI_ROLE,
+        METE__V1__AGENT_INFO__CAPABILITY__TYPE__HIERARCHICAL_ROLE,
+        METE__V1__AGENT_INFO__CAPABILITY__TYPE__RESERVATION_REFINEMENT,
+        METE__V1__AGENT_INFO__CAPABILITY__TYPE__TASK_RESOURCE_LIMITS,
+};
+
+static int encode_call(struct agent *a, Mete__Agent__Call__Subscribe *s, struct buffer *out)
 {
         Mete__Agent__Call call = METE__AGENT__CALL__INIT;
-        Mete__Agent__Call__Subscribe s = METE__AGENT__CALL__SUBSCRIBE__INIT;
-        Mete__V1__AgentInfo info = METE__V1__AGENT_INFO__INIT;
-        Mete__V1__AgentID id = METE__V1__AGENT_ID__INIT;
-        _cleanup_resources_ struct resources offered = {0};
+        Mete__V1__AgentInfo__Capability list[ELEMENTSOF(capabilities)];
+        Mete__V1__AgentInfo__Capability *pointers[ELEMENTSOF(capabilities)];
 
-        if (offered_resources(a->options, &offered, e) < 0)
-                return -EINVAL;
-
-        info.hostname = a->options->hostname;
-        info.has_port = true;
-        info.port = (int32_t)a->options->port;
-        resources_to_proto(&offered, NULL, /* with_role= */ true, &info.resources, &info.n_resources);
-        info.n_attributes = attributes->count;
-        info.attributes = attributes->list;
-        id.value = a->identity.agent_id;
-        if (id.value) {
-                info.id = &id;
-                call.agent_id = &id;
+        for (size_t i = 0; i < ELEMENTSOF(capabilities); i++) {
+                mete__v1__agent_info__capability__init(&list[i]);
+                list[i].has_type = true;
+                list[i].type = capabilities[i];
+                pointers[i] = &list[i];
         }
-        s.agent_info = &info;
+        s->n_capabilities = ELEMENTSOF(capabilities);
+        s->capabilities = pointers;
+        call.agent_id = s->agent_info->id;
+        call.type = METE__AGENT__CALL__TYPE__SUBSCRIBE;
+        call.subscribe = s;
+        return message_encode(CODEC_PROTOBUF, &call.base, out);
+}
+
+int registration_encode(struct agent *a, struct buffer *out, struct error *e)
+{
+        Mete__Agent__Call__Subscribe s = METE__AGENT__CALL__SUBSCRIBE__INIT;
+        CLEANUP(reports_done) struct reports reports = {0};
+
+        s.agent_info = registration_agent_info(a, e);
+        if (!s.agent_info)
+                return -EINVAL;
         s.version = (char *)METE_VERSION;
         s.boot_id = a->boot_id;
         s.measurement = a->measurement;
@@ -131,28 +228,14 @@ static int encode(struct agent *a, struct attributes *attributes, struct buffer 
         s.has_highest_epoch = true;
         s.highest_epoch = a->identity.highest_epoch;
         s.address = a->endpoint;
-        s.tasks = xcalloc(HASH_COUNT(a->tasks) + 1, sizeof(*s.tasks));
-        s.n_tasks = add_reports(a, s.tasks);
-        call.type = METE__AGENT__CALL__TYPE__SUBSCRIBE;
-        call.subscribe = &s;
-
-        int r = message_encode(CODEC_PROTOBUF, &call.base, out);
-        for (size_t i = 0; i < s.n_tasks; i++)
-                status_message_report_free(s.tasks[i]);
-        free(s.tasks);
-        for (size_t i = 0; i < info.n_resources; i++)
-                message_free(info.resources[i]);
-        free(info.resources);
+        fill_reports(a, &reports);
+        s.tasks = reports.tasks;
+        s.n_tasks = reports.task_count;
+        s.executors = reports.executor_list;
+        s.n_executors = reports.executor_count;
+        s.frameworks = reports.frameworks;
+        s.n_frameworks = reports.framework_count;
+        int r = encode_call(a, &s, out);
+        message_free(s.agent_info);
         return r < 0 ? error_set_errno(e, r, "cannot encode the registration") : 0;
-}
-
-int registration_encode(struct agent *a, struct buffer *out, struct error *e)
-{
-        struct attributes x = {0};
-
-        int r = attributes_parse(a->options->attributes, &x, e);
-        if (r == 0)
-                r = encode(a, &x, out, e);
-        free(x.copy);
-        return r;
 }

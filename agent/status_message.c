@@ -44,17 +44,41 @@ static Mete__V1__TaskStatus *task_status(
         return s;
 }
 
+/* The agent's address: a container has none of its own, or shares the host's. */
+static void add_network(Mete__V1__ContainerStatus *s, const char *address)
+{
+        Mete__V1__NetworkInfo *n = NEW_MESSAGE(Mete__V1__NetworkInfo, mete__v1__network_info__init);
+        Mete__V1__NetworkInfo__IPAddress *ip =
+                NEW_MESSAGE(Mete__V1__NetworkInfo__IPAddress, mete__v1__network_info__ipaddress__init);
+
+        ip->ip_address = xstrdup(address);
+        n->ip_addresses = xcalloc(1, sizeof(*n->ip_addresses));
+        n->ip_addresses[0] = ip;
+        n->n_ip_addresses = 1;
+        s->network_infos = xcalloc(1, sizeof(*s->network_infos));
+        s->network_infos[0] = n;
+        s->n_network_infos = 1;
+}
+
+void status_message_complete_container(Mete__V1__ContainerStatus *s, const struct agent_container *c)
+{
+        message_free(s->container_id);
+        s->container_id = NEW_MESSAGE(Mete__V1__ContainerID, mete__v1__container_id__init);
+        s->container_id->value = xstrdup(container_id(c));
+        if (s->n_network_infos == 0)
+                add_network(s, c->agent->options->address);
+        if (c->record.init.pid > 0) {
+                s->has_executor_pid = true;
+                s->executor_pid = (uint32_t)c->record.init.pid;
+        }
+}
+
 static Mete__V1__ContainerStatus *container_status(const struct agent_container *c)
 {
         Mete__V1__ContainerStatus *s =
                 NEW_MESSAGE(Mete__V1__ContainerStatus, mete__v1__container_status__init);
 
-        s->container_id = NEW_MESSAGE(Mete__V1__ContainerID, mete__v1__container_id__init);
-        s->container_id->value = xstrdup(container_id(c));
-        if (c->record.init.pid > 0) {
-                s->has_executor_pid = true;
-                s->executor_pid = (uint32_t)c->record.init.pid;
-        }
+        status_message_complete_container(s, c);
         return s;
 }
 
@@ -74,7 +98,7 @@ Mete__Agent__StatusUpdate *status_message_new(
         s->executor_id->value = xstrdup(container_label(c));
         u->container_id = xstrdup(container_id(c));
         u->sandbox = xstrdup(c->info->sandbox);
-        if (c->record.started_wall_ns) {
+        if (c->task && c->record.started_wall_ns) {
                 u->has_started = true;
                 u->started = seconds(c->record.started_wall_ns);
         }
@@ -111,8 +135,8 @@ Mete__Agent__StatusUpdate *status_message_terminal(const struct agent_task *t, c
         if (c->task)
                 u->usage = usage_to_message(c);
         u->has_finished = true;
-        u->finished =
-                c->record.finished_wall_ns ? seconds(c->record.finished_wall_ns) : wall_seconds(wall_now());
+        u->finished = c->task && c->record.finished_wall_ns ? seconds(c->record.finished_wall_ns)
+                                                            : wall_seconds(wall_now());
         return u;
 }
 
@@ -143,7 +167,11 @@ Mete__Agent__TaskReport *status_message_report(const struct agent_task *t)
         r->sandbox = c->info->sandbox;
         if (c->task)
                 r->usage = usage_to_message(c);
-        if (c->record.started_wall_ns) {
+        if (c->executor)
+                r->executor_id = c->info->executor->executor_id;
+        if (status_stream_position(&t->updates, &r->update_state, &r->update_uuid))
+                r->has_update_state = r->has_update_uuid = true;
+        if (c->task && c->record.started_wall_ns) {
                 r->has_started = true;
                 r->started = seconds(c->record.started_wall_ns);
         }

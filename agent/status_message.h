@@ -12,3 +12,5 @@ Mete__Agent__StatusUpdate *status_message_unknown(
 /* Borrows from t: free only the struct and its usage, by status_message_report_free. */
 Mete__Agent__TaskReport *status_message_report(const struct agent_task *t);
 void status_message_report_free(Mete__Agent__TaskReport *r);
+/* What an executor left unsaid of its container: the id, an address, the process. */
+void status_message_complete_container(Mete__V1__ContainerStatus *s, const struct agent_container *c);

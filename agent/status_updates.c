@@ -62,6 +62,49 @@ const Mete__Agent__StatusUpdate *status_stream_take_due(struct status_stream *s,
         return s->pending[0];
 }
 
+bool status_stream_knows(const struct status_stream *s, const void *uuid, size_t len)
+{
+        if (len != UUID_BYTES)
+                return false;
+        for (size_t i = 0; i < s->count; i++)
+                if (s->pending[i]->status->uuid.len == len &&
+                        memcmp(s->pending[i]->status->uuid.data, uuid, len) == 0)
+                        return true;
+        for (size_t at = 0; at < s->acknowledged_bytes; at += UUID_BYTES)
+                if (memcmp(s->acknowledged + at, uuid, len) == 0)
+                        return true;
+        return false;
+}
+
+bool status_stream_position(
+        const struct status_stream *s, Mete__V1__TaskState *ret_state, ProtobufCBinaryData *ret_uuid)
+{
+        if (s->count > 0) {
+                *ret_state = s->pending[0]->status->state;
+                *ret_uuid = s->pending[0]->status->uuid;
+                return true;
+        }
+        if (s->acknowledged_bytes == 0)
+                return false;
+        *ret_state = s->acknowledged_state;
+        *ret_uuid = (ProtobufCBinaryData){
+                UUID_BYTES, (uint8_t *)s->acknowledged + s->acknowledged_bytes - UUID_BYTES};
+        return true;
+}
+
+static void remember(struct status_stream *s, const Mete__V1__TaskStatus *status)
+{
+        if (status->uuid.len != UUID_BYTES)
+                return;
+        if (s->acknowledged_bytes == sizeof(s->acknowledged)) {
+                s->acknowledged_bytes -= UUID_BYTES;
+                memmove(s->acknowledged, s->acknowledged + UUID_BYTES, s->acknowledged_bytes);
+        }
+        memcpy(s->acknowledged + s->acknowledged_bytes, status->uuid.data, UUID_BYTES);
+        s->acknowledged_bytes += UUID_BYTES;
+        s->acknowledged_state = status->state;
+}
+
 int status_stream_acknowledge(struct status_stream *s, const void *uuid, size_t len)
 {
         if (s->count == 0)
@@ -70,6 +113,7 @@ int status_stream_acknowledge(struct status_stream *s, const void *uuid, size_t 
         if (len != head->uuid.len || memcmp(uuid, head->uuid.data, len) != 0)
                 return -ESTALE;
         s->terminal_acknowledged = task_state_is_terminal(head->state);
+        remember(s, head);
         message_free(s->pending[0]);
         s->count--;
         memmove(s->pending, s->pending + 1, s->count * sizeof(*s->pending));
@@ -91,6 +135,9 @@ Mete__Checkpoint__Updates status_stream_checkpoint(const struct status_stream *s
         u.pending = s->pending;
         u.has_latest_state = s->has_latest;
         u.latest_state = s->latest;
+        u.has_acknowledged = u.has_acknowledged_state = s->acknowledged_bytes > 0;
+        u.acknowledged = (ProtobufCBinaryData){s->acknowledged_bytes, (uint8_t *)s->acknowledged};
+        u.acknowledged_state = s->acknowledged_state;
         return u;
 }
 
@@ -104,6 +151,12 @@ void status_stream_restore(struct status_stream *s, Mete__Checkpoint__Updates *u
         /* Every update that we wrote has a uuid; one of a damaged file gets its own here. */
         for (size_t i = 0; i < s->count; i++)
                 ensure_uuid(s->pending[i]->status);
+        if (u->has_acknowledged && u->has_acknowledged_state && u->acknowledged.len % UUID_BYTES == 0 &&
+                u->acknowledged.len <= sizeof(s->acknowledged)) {
+                memcpy(s->acknowledged, u->acknowledged.data, u->acknowledged.len);
+                s->acknowledged_bytes = u->acknowledged.len;
+                s->acknowledged_state = u->acknowledged_state;
+        }
         s->terminal_acknowledged = s->count == 0 && s->has_latest && task_state_is_terminal(s->latest);
         rearm(s);
         message_free(u);

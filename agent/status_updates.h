@@ -12,13 +12,18 @@
 
 #define STATUS_RETRY_MIN_NS (10 * NSEC_PER_SEC)
 #define STATUS_RETRY_MAX_NS (600 * NSEC_PER_SEC)
+/* An executor sends again what it has not seen acknowledged by us: of these few, most wait here themselves. */
+#define STATUS_REMEMBERED 16
 
 struct status_stream {
         Mete__Agent__StatusUpdate **pending; /* owned, oldest first */
         size_t count;
         Mete__V1__TaskState latest; /* of the newest ever pushed */
         bool has_latest, terminal_acknowledged;
-        bool in_flight; /* pending[0] was sent on this connection */
+        uint8_t acknowledged[STATUS_REMEMBERED * UUID_BYTES]; /* uuids of the last ones, the last one last */
+        size_t acknowledged_bytes;
+        Mete__V1__TaskState acknowledged_state; /* of the last one; valid when there is one */
+        bool in_flight;                         /* pending[0] was sent on this connection */
         uint64_t retry_ns;
         struct mono_time retry_at; /* valid while in flight */
 };
@@ -26,6 +31,11 @@ struct status_stream {
 void status_stream_done(struct status_stream *s);
 /* Takes ownership; gives the update a uuid when it has none. Nothing may follow a terminal state: -EALREADY, and u is freed. */
 int status_stream_push(struct status_stream *s, Mete__Agent__StatusUpdate *u) WARN_UNUSED;
+/* Is it pending, or one of the last that were acknowledged? */
+bool status_stream_knows(const struct status_stream *s, const void *uuid, size_t len);
+/* Where the master's view of the stream stands: the oldest pending update, else the last one acknowledged. False: there was none. */
+bool status_stream_position(
+        const struct status_stream *s, Mete__V1__TaskState *ret_state, ProtobufCBinaryData *ret_uuid);
 /* The update to send now, marked as sent; NULL when nothing is due. Borrowed until the next call. */
 const Mete__Agent__StatusUpdate *status_stream_take_due(struct status_stream *s, struct mono_time now);
 /* 0: acknowledged and dropped. -ESTALE: not the one in flight (a repeated acknowledgement): ignore it. */

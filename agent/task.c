@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/checkpoint.h"
+#include "agent/checkpoint_tasks.h"
 #include "agent/master_link.h"
 #include "agent/status_message.h"
 #include "lib/base/log.h"
@@ -80,36 +80,75 @@ bool framework_has_capability(
 
 void task_flush_updates(struct agent_task *t)
 {
-        if (!master_link_ready(t->agent->link))
+        if (!master_link_ready(t->agent->link) || t->container->silent)
                 return;
         const Mete__Agent__StatusUpdate *u = status_stream_take_due(&t->updates, mono_now());
         if (u)
                 master_link_update(t->agent->link, u);
 }
 
-static void checkpoint_updates(struct agent_task *t)
+/* Of a framework that does not checkpoint, executors end with the agent: nothing would read it. */
+static bool checkpoints_tasks(const struct agent_container *c)
 {
-        _cleanup_error_ struct error e = {0};
-        Mete__Checkpoint__Updates u = status_stream_checkpoint(&t->updates);
-
-        /* A full disk must not stop the machine from telling the truth while this process lives. */
-        if (checkpoint_updates_write(t->agent->checkpoints_fd, container_id(t->container), &u, &e) < 0)
-                log_error("task %s: %s", task_id(t), error_message(&e));
+        return c->info->framework->has_checkpoint && c->info->framework->checkpoint;
 }
 
-void task_push_update(struct agent_task *t, Mete__Agent__StatusUpdate *u)
+static int checkpoint_updates(struct agent_task *t, struct error *e)
 {
+        Mete__Checkpoint__Updates u = status_stream_checkpoint(&t->updates);
+
+        return checkpoint_updates_write(t->agent->checkpoints_fd, container_id(t->container), &u, e);
+}
+
+static int checkpoint_push(struct agent_task *t, const Mete__Agent__StatusUpdate *u, struct error *e)
+{
+        struct agent_container *c = t->container;
+
+        if (c->task)
+                return checkpoint_updates(t, e);
+        return !checkpoints_tasks(c) ? 0
+                                     : checkpoint_task_update_write(t->agent->checkpoints_fd, container_id(c),
+                                               u, &c->compact_at, e);
+}
+
+int task_push_update(struct agent_task *t, Mete__Agent__StatusUpdate *u)
+{
+        _cleanup_error_ struct error e = {0};
+
         if (status_stream_push(&t->updates, u) < 0) {
                 log_debug("task %s: an update after the terminal one is dropped", task_id(t));
-                return;
+                return -EALREADY;
         }
-        checkpoint_updates(t);
+        /* A full disk must not stop the machine from telling the truth while this process lives. */
+        int r = checkpoint_push(t, u, &e);
+        if (r < 0)
+                log_error("task %s: %s", task_id(t), error_message(&e));
+        return r;
 }
 
 void task_report(struct agent_task *t, Mete__V1__TaskState state, const char *message)
 {
-        task_push_update(t, status_message_new(t, state, message));
+        (void)!task_push_update(t, status_message_new(t, state, message));
         task_flush_updates(t);
+}
+
+static void checkpoint_acknowledged(struct agent_task *t, const void *uuid, size_t len)
+{
+        _cleanup_error_ struct error e = {0};
+        struct agent_container *c = t->container;
+        int r = 0;
+
+        if (c->task) {
+                /* While it starts the next update is about to be written: sent twice after a crash, at worst. A terminal one takes
+                 * the file with it. */
+                if (c->state != CONTAINER_STATE_STARTING && !t->updates.terminal_acknowledged)
+                        r = checkpoint_updates(t, &e);
+        } else if (checkpoints_tasks(c)) {
+                r = checkpoint_task_acknowledged_write(
+                        t->agent->checkpoints_fd, container_id(c), task_id(t), uuid, len, &c->compact_at, &e);
+        }
+        if (r < 0)
+                log_error("task %s: %s", task_id(t), error_message(&e));
 }
 
 void task_acknowledge(struct agent_task *t, const void *uuid, size_t len)
@@ -120,14 +159,11 @@ void task_acknowledge(struct agent_task *t, const void *uuid, size_t len)
                 log_debug("task %s: an acknowledgement of no pending update is ignored", task_id(t));
                 return;
         }
-        if (t->updates.terminal_acknowledged) {
+        checkpoint_acknowledged(t, uuid, len);
+        if (t->updates.terminal_acknowledged)
                 c->owner->acknowledged(c, t);
-                return;
-        }
-        /* While it starts the next update is about to be written: sent twice after a crash, at worst. */
-        if (c->state != CONTAINER_STATE_STARTING)
-                checkpoint_updates(t);
-        task_flush_updates(t);
+        else
+                task_flush_updates(t);
 }
 
 void tasks_flush_updates(struct agent *a)

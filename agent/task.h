@@ -16,6 +16,12 @@ struct agent_task {
         struct status_stream updates;
         bool started_reported;
         UT_hash_handle hh;
+
+        /* Of an executor's task: */
+        bool queued;                    /* the executor has not got it yet */
+        bool kill_pending;              /* to be told when the executor is back */
+        uint64_t group;                 /* tasks of one group are given to it together; 0: none */
+        struct agent_task *prev, *next; /* the executor's, in order of launch */
 };
 
 /* Registers in the agent's table. launched: taken; NULL: the command task that the container's checkpoint holds. */
@@ -30,8 +36,11 @@ Mete__V1__TaskState task_latest_state(const struct agent_task *t);
 bool framework_has_capability(
         const Mete__V1__FrameworkInfo *f, Mete__V1__FrameworkInfo__Capability__Type capability);
 
-/* Takes u: checkpoints it; what follows a terminal one is dropped. */
-void task_push_update(struct agent_task *t, Mete__Agent__StatusUpdate *u);
+/*
+ * Takes u: checkpoints it. -EALREADY: it follows a terminal one and is dropped. Other errors: it will be told, but a restart of the agent
+ * would lose it.
+ */
+int task_push_update(struct agent_task *t, Mete__Agent__StatusUpdate *u);
 /* Pushes a state that is not terminal, and sends what is due. */
 void task_report(struct agent_task *t, Mete__V1__TaskState state, const char *message);
 /* Sends what is due to the master. */

@@ -38,8 +38,6 @@ static int refuse_unsupported(const Mete__V1__TaskInfo *t, struct error *e)
 {
         const Mete__V1__ContainerInfo *c = t->container;
 
-        if (t->executor)
-                return refuse(e, "task.executor", "this agent runs commands, not custom executors");
         if (!t->command)
                 return error_set(e, -EINVAL, "task.command: is missing");
         if (t->command->n_uris > 0)
@@ -172,6 +170,20 @@ static int fill_memory(
                         "task.resources: mem %" PRIu64 " bytes is too little: nothing starts below 4 MiB",
                         s->memory_bytes);
         return 0;
+}
+
+static int fill_resources(const Mete__V1__TaskInfo *t, const struct task_place *place,
+        struct container_spec *s, struct error *e)
+{
+        if (place->limits) {
+                s->milli_cpus = place->limits->milli_cpus;
+                s->milli_cpus_limit = place->limits->milli_cpus_limit;
+                s->memory_bytes = place->limits->memory_bytes;
+                s->memory_limit_bytes = place->limits->memory_limit_bytes;
+                return 0;
+        }
+        int r = fill_cpus(t, place->milli_cpus, s, e);
+        return r == 0 ? fill_memory(t, place->memory_bytes, s, e) : r;
 }
 
 /* ---- command ---- */
@@ -340,8 +352,9 @@ static int fill_isolation(const Mete__Api__Isolation *i, struct container_spec *
         }
         if (r < 0)
                 return r;
-        if (i->has_network && i->network == METE__API__ISOLATION__NETWORK__HOST)
-                s->network = CONTAINER_NETWORK_HOST;
+        if (i->has_network)
+                s->network = i->network == METE__API__ISOLATION__NETWORK__HOST ? CONTAINER_NETWORK_HOST
+                                                                               : CONTAINER_NETWORK_NONE;
         if (i->has_pids_limit)
                 s->pids_limit = i->pids_limit;
         if (s->pids_limit < 1 || s->pids_limit > TASK_PIDS_LIMIT_MAX)
@@ -404,16 +417,15 @@ static int fill(const Mete__Agent__Command__Launch *launch, const struct task_pl
         if (r == 0)
                 r = refuse_unsupported(t, e);
         if (r == 0)
-                r = fill_cpus(t, place->milli_cpus, s, e);
-        if (r == 0)
-                r = fill_memory(t, place->memory_bytes, s, e);
+                r = fill_resources(t, place, s, e);
         if (r == 0)
                 r = fill_command(t->command, s, e);
         if (r < 0)
                 return r;
         s->container_id = xstrdup(place->container_id);
         s->pids_limit = TASK_PIDS_LIMIT_DEFAULT;
-        s->network = CONTAINER_NETWORK_NONE;
+        /* An executor must reach the agent: without a word on it, its network is the host's, as Mesos has it. */
+        s->network = place->executor ? CONTAINER_NETWORK_HOST : CONTAINER_NETWORK_NONE;
         if (t->container) {
                 fill_container_info(t->container, s);
                 fill_capability_set(t->container, s);
@@ -435,6 +447,19 @@ static int fill(const Mete__Agent__Command__Launch *launch, const struct task_pl
         return task_environment_build(launch, place, &user, &s->environment, e);
 }
 
+/* The request of an executor's container is put together as a task's: its fields have another name for who wrote them. */
+static void name_executor(struct error *e)
+{
+        static const char task[] = "task.";
+
+        if (!e || !str_has_prefix(error_message(e), task))
+                return;
+        _cleanup_free_ char *rest = xstrdup(error_message(e) + sizeof(task) - 1);
+        int code = e->code;
+        error_done(e);
+        (void)!error_set(e, code, "task.executor.%s", rest);
+}
+
 int task_spec_build(const Mete__Agent__Command__Launch *launch, const struct task_place *place,
         struct container_spec *ret, struct error *e)
 {
@@ -442,6 +467,8 @@ int task_spec_build(const Mete__Agent__Command__Launch *launch, const struct tas
 
         int r = fill(launch, place, &s, e);
         if (r < 0) {
+                if (place->executor)
+                        name_executor(e);
                 container_spec_done(&s);
                 return r;
         }

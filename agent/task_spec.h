@@ -16,6 +16,16 @@ struct task_place {
         const char *sandbox_path; /* on the host */
         uint64_t milli_cpus;      /* what this agent has: a request beyond it is a mistake */
         uint64_t memory_bytes;
+
+        /* Of an executor's container: the request is made up of what the executor says, and a task's id is the executor's. */
+        bool executor;
+        const struct container_limits
+                *limits; /* of the executor and its tasks; else the resources and limits of the task */
+        const char *executor_token; /* NULL: executors do not authenticate */
+
+        uint64_t shutdown_grace_ns, recovery_timeout_ns;
+        const char *domain_socket;             /* as the container sees it; NULL: none */
+        const struct string_list *environment; /* NAME=value, below what is ours; NULL: none */
 };
 
 #define TASK_PIDS_LIMIT_DEFAULT 1024

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/fetcher.h"
 #include "agent/task_environment.h"
 #include "lib/base/id.h"
 #include "lib/base/resources.h"
@@ -40,9 +41,9 @@ static int refuse_unsupported(const Mete__V1__TaskInfo *t, struct error *e)
 
         if (!t->command)
                 return error_set(e, -EINVAL, "task.command: is missing");
-        if (t->command->n_uris > 0)
-                return refuse(e, "task.command.uris",
-                        "this agent fetches nothing: put the files into a root file system");
+        if (t->command->n_uris > 0 &&
+                fetch_check_uris(t->command->uris, t->command->n_uris, "task.command.uris", e) < 0)
+                return -EINVAL;
         if (t->health_check)
                 return refuse(e, "task.health_check", "this agent runs no health checks");
         if (t->check)

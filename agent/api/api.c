@@ -177,6 +177,7 @@ int agent_api_new(struct agent *a, struct agent_api **ret, struct error *e)
                 http_server_route_process(
                         api->server, API_PROCESS, "/metrics/snapshot", "GET", api_metrics, a);
                 api_executor_routes(api);
+                api_files_routes(api);
                 r = listen_patiently(api, e);
                 if (r == 0)
                         r = api_listen_unix(a, api->server, e);

@@ -27,3 +27,4 @@ bool api_may_speak_for(
 
 int api_listen_unix(struct agent *a, struct http_server *server, struct error *e) WARN_UNUSED;
 void api_executor_routes(struct agent_api *api);
+void api_files_routes(struct agent_api *api);

@@ -392,7 +392,7 @@ static void on_written(struct evhttp_connection *peer, void *userdata)
                 s->on_drain(s, s->userdata);
 }
 
-int http_stream_record(struct http_stream *s, const void *data, size_t len)
+static int send_chunk(struct http_stream *s, const char *head, const void *data, size_t len)
 {
         struct http_connection *c = s->request->connection;
         size_t pending = http_stream_pending(s);
@@ -401,7 +401,7 @@ int http_stream_record(struct http_stream *s, const void *data, size_t len)
                 return -EPIPE;
         if (len > HTTP_STREAM_PENDING_MAX || pending > HTTP_STREAM_PENDING_MAX - len)
                 return -ENOBUFS;
-        (void)evbuffer_add_printf(s->scratch, "%zu\n", len);
+        buffer_add(s->scratch, head, strlen(head));
         buffer_add(s->scratch, data, len);
         evhttp_send_reply_chunk_with_cb(s->request->message, s->scratch, on_written, s);
         /* A HEAD request takes no body. */
@@ -409,6 +409,19 @@ int http_stream_record(struct http_stream *s, const void *data, size_t len)
         if (pending == 0)
                 flush(connection_io(c));
         return 0;
+}
+
+int http_stream_record(struct http_stream *s, const void *data, size_t len)
+{
+        char head[24];
+
+        (void)snprintf(head, sizeof(head), "%zu\n", len);
+        return send_chunk(s, head, data, len);
+}
+
+int http_stream_write(struct http_stream *s, const void *data, size_t len)
+{
+        return send_chunk(s, "", data, len);
 }
 
 void http_stream_on_drain(struct http_stream *s, void (*on_drain)(struct http_stream *s, void *userdata))

@@ -113,6 +113,8 @@ struct http_stream *http_stream_open(struct http_request *r, const char *content
 /* One RecordIO record as one chunk. -EPIPE when closed; -ENOBUFS when more than the bound (16 MiB) waits for
  * a slow peer: close it then. */
 int http_stream_record(struct http_stream *s, const void *data, size_t len) WARN_UNUSED;
+/* Bytes as they are, for long answers that are no records: as one chunk; len > 0. */
+int http_stream_write(struct http_stream *s, const void *data, size_t len) WARN_UNUSED;
 /* Bytes that wait for the peer. */
 size_t http_stream_pending(const struct http_stream *s);
 /* Called whenever the pending bytes have drained to zero: for back-pressure on long sources (log follow).

@@ -22,6 +22,7 @@ struct client {
         uint16_t port;        /* of loopback; 0: */
         const char *path;     /* of a unix socket */
         struct cgroup *place; /* NULL: the test's own */
+        uid_t uid;            /* 0: as it is */
         struct buffer answer;
         const char *until; /* stop when this came; NULL: when the server closes */
         bool late;
@@ -71,6 +72,8 @@ static inline void client_speak(const struct client *c, const void *request, siz
         ssize_t n;
 
         if (read(go, data, 1) != 1)
+                _exit(1);
+        if (c->uid && setresuid(c->uid, c->uid, c->uid) < 0)
                 _exit(1);
         int fd = client_connect(c);
         if (write_all(fd, request, len) < 0)

@@ -144,7 +144,8 @@ int credentials_load(const char *path, struct credentials **ret, struct error *e
                 explicit_bzero(text, len);
         if (r < 0) {
                 credentials_free(c);
-                return error_prefix(e, "credentials %s", path);
+                (void)error_prefix(e, "credentials %s", path);
+                return r;
         }
         *ret = c;
         return 0;

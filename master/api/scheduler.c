@@ -196,8 +196,10 @@ static int check_call(const struct scheduler_call *c, const struct call_row **re
                 str_empty(id_text(call->framework_id)))
                 return error_set(e, -EINVAL, "framework_id is expected");
         *ret_row = row;
-        if (row && row->check_ids && message_validate_ids(sub, e) < 0)
-                return error_prefix(e, "%s", row->field);
+        if (row && row->check_ids && message_validate_ids(sub, e) < 0) {
+                (void)error_prefix(e, "%s", row->field);
+                return -EINVAL;
+        }
         return check_details(c, e);
 }
 

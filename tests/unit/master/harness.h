@@ -34,7 +34,7 @@ struct seen {
 struct cluster {
         char directory[64];
         uint16_t port;
-        uint64_t ping_ns, max_pings, heartbeat_ns;
+        uint64_t ping_ns, max_pings, heartbeat_ns, reregister_ns;
         const char *credentials;           /* file: then frameworks authenticate */
         void (*prepare)(struct master *m); /* runs in the master's process, before its loop does */
         pid_t master;
@@ -44,7 +44,8 @@ struct cluster {
         char *agent_id, stream_id[UUID_TEXT_MAX], framework_id[64];
         uint64_t epoch;
         bool subscribed, answer_pings, stream_ended;
-        struct seen launched, killed, acknowledged;
+        bool report_framework;                                 /* that of framework_id */
+        struct seen launched, killed, acknowledged, shut_down; /* of the last: framework ids */
         /* the last answer to the client */
         int status;
         char *body;
@@ -75,6 +76,7 @@ static inline void run_master(const struct cluster *c, int fd)
                 log_error("%s", error_message(&e));
                 _exit(1);
         }
+        o.agent_reregister_timeout_ns = c->reregister_ns ? c->reregister_ns : o.agent_reregister_timeout_ns;
         if (c->prepare)
                 c->prepare(m);
         port = master_port(m);
@@ -249,6 +251,8 @@ static inline bool on_command(const void *data, size_t len, void *userdata)
                 see(&c->killed, m->kill->task_id->value);
         if (m->acknowledge)
                 see(&c->acknowledged, m->acknowledge->task_id->value);
+        if (m->shutdown_framework)
+                see(&c->shut_down, m->shutdown_framework->framework_id->value);
         if (m->type == METE__AGENT__COMMAND__TYPE__PING && c->answer_pings) {
                 Mete__Agent__Call pong = METE__AGENT__CALL__INIT;
 
@@ -295,7 +299,12 @@ static inline void subscribe(struct cluster *c, const struct report *reports, si
         Mete__Agent__TaskReport **list = xcalloc(count + 1, sizeof(*list));
         static char hostname[] = "fake", version[] = "1", boot[] = "boot", name[] = "x";
         _cleanup_buffer_ struct buffer out = {};
+        Mete__V1__FrameworkInfo framework = METE__V1__FRAMEWORK_INFO__INIT, *frameworks[] = {&framework};
+        Mete__V1__FrameworkID framework_id = METE__V1__FRAMEWORK_ID__INIT;
 
+        framework.id = &framework_id;
+        framework_id.value = c->framework_id;
+        framework.name = framework.user = name;
         for (size_t i = 0; i < count; i++) {
                 Mete__Agent__TaskReport *t = list[i] = xcalloc(1, sizeof(*t));
 
@@ -329,6 +338,8 @@ static inline void subscribe(struct cluster *c, const struct report *reports, si
         s.boot_id = boot;
         s.tasks = list;
         s.n_tasks = count;
+        s.frameworks = frameworks;
+        s.n_frameworks = c->report_framework;
         m.type = METE__AGENT__CALL__TYPE__SUBSCRIBE;
         m.subscribe = &s;
         assert_int_equal(message_encode(CODEC_PROTOBUF, &m.base, &out), 0);
@@ -394,6 +405,7 @@ static inline void cluster_stop(struct cluster *c)
         forget_seen(&c->launched);
         forget_seen(&c->killed);
         forget_seen(&c->acknowledged);
+        forget_seen(&c->shut_down);
         loop_free(c->loop);
         free(c->agent_id);
         free(c->body);

@@ -253,6 +253,11 @@ $B/tests/unit/%: $B/obj/tests/unit/%.o $(call archive,$(LIB_ALL)) $B/flags
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$Q$(CC) $(LDFLAGS_ALL) -o $@ $< $(call group,$(LIB_ALL)) $(call pkg_libs,cmocka sqlite3 libpcre2-8) $(LIBS_AGENT) $(LIBS_FETCHER)
+# The master's and the agent's modules have functions of the same names, so those of the other one must not be there.
+$B/tests/unit/master/%: $B/obj/tests/unit/master/%.o $(call archive,$(LIB_MASTER)) $B/flags
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$Q$(CC) $(LDFLAGS_ALL) -o $@ $< $(call group,$(LIB_MASTER)) $(call pkg_libs,cmocka sqlite3 libpcre2-8) $(LIBS_AGENT)
 # Launches real containers by the shim beside it.
 $B/tests/unit/agent/shim/test_launch: | $B/bin/mete-shim
 # It stands in for the executors behind the API: its functions go before the agent's.

@@ -31,6 +31,7 @@
 #define AGENTS_LOST_MAX_SECONDS (14 * 86400)
 #define AGENTS_GC_NS (15 * 60 * NSEC_PER_SEC)
 #define QUEUE_ROLE "*"
+#define QUEUE_NAME "mete-queue"
 
 struct credentials;
 struct framework;

@@ -134,7 +134,7 @@ static int take_identity(struct master *m, struct error *e)
         m->epoch++;
         m->queue_framework = framework_add_local(m,
                 identity && identity->queue_framework_id ? identity->queue_framework_id : framework_id,
-                "mete-queue", &job_framework_ops, m->jobs);
+                QUEUE_NAME, &job_framework_ops, m->jobs);
         message_free(identity);
         b = store_batch_new();
         master_put_identity(m, b);

@@ -12,7 +12,8 @@ struct report {
         struct agent *agent;
         enum agent_state before;
         bool back; /* its tasks were given up, or forgotten: frameworks are told that they are there */
-        struct reported *ids; /* k: "t\n<framework>\n<task>", "x\n<framework>\n<executor>" */
+        struct reported
+                *ids; /* k: "t\n<framework>\n<task>", "x\n<framework>\n<executor>", "f\n<framework>\n" */
 };
 
 struct reported {
@@ -20,7 +21,8 @@ struct reported {
         UT_hash_handle hh;
 };
 
-static void reported_add(struct report *r, char kind, const char *framework, const char *id)
+/* False when it is there already. */
+static bool reported_add(struct report *r, char kind, const char *framework, const char *id)
 {
         struct reported *x = NEW0(struct reported), *known;
 
@@ -28,10 +30,11 @@ static void reported_add(struct report *r, char kind, const char *framework, con
         HASH_FIND_STR(r->ids, x->key, known);
         if (!known) {
                 HASH_ADD_KEYPTR(hh, r->ids, x->key, strlen(x->key), x);
-                return;
+                return true;
         }
         free(x->key);
         free(x);
+        return false;
 }
 
 static bool is_reported(const struct report *r, char kind, const char *framework, const char *id)
@@ -56,20 +59,33 @@ static void reported_free(struct report *r)
 
 /* ---- frameworks ---- */
 
-static void take_frameworks(struct report *r, const Mete__Agent__Call__Subscribe *s)
+/* What is left of a framework that was removed while the agent was away ends now; it is told once. */
+static void end_completed(struct report *r, const char *framework_id)
 {
         struct master *m = r->agent->master;
 
-        for (size_t i = 0; i < s->n_frameworks; i++) {
-                const Mete__V1__FrameworkInfo *info = s->frameworks[i];
+        if (!framework_find(m, framework_id) && framework_is_completed(m, framework_id) &&
+                reported_add(r, 'f', framework_id, ""))
+                (void)agent_send_shutdown_framework(r->agent, framework_id);
+}
 
-                if (!info->id || str_empty(info->id->value))
-                        continue;
-                if (framework_is_completed(m, info->id->value))
-                        (void)agent_send_shutdown_framework(r->agent, info->id->value);
-                else
-                        (void)framework_recover(m, info);
-        }
+/* Of a store that is no more: no scheduler will ever ask for its tasks. */
+static bool is_an_older_queue(const struct master *m, const Mete__V1__FrameworkInfo *info)
+{
+        return str_equal(info->name, QUEUE_NAME) && str_empty(info->user) &&
+               !str_equal(info->id->value, m->queue_framework->id);
+}
+
+static void take_frameworks(struct report *r, const Mete__Agent__Call__Subscribe *s)
+{
+        for (size_t i = 0; i < s->n_frameworks; i++)
+                if (s->frameworks[i]->id && !str_empty(s->frameworks[i]->id->value) &&
+                        !is_an_older_queue(r->agent->master, s->frameworks[i]))
+                        (void)framework_recover(r->agent->master, s->frameworks[i]);
+        for (size_t i = 0; i < s->n_executors; i++)
+                end_completed(r, s->executors[i]->framework_id->value);
+        for (size_t i = 0; i < s->n_tasks; i++)
+                end_completed(r, s->tasks[i]->framework_id->value);
 }
 
 /* Tasks of a framework that this master has never heard of are booked and killed in its name. */

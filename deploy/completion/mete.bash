@@ -14,7 +14,7 @@ _mete() {
         run:--seccomp) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
         esac
         case $verb in
-        '') words='dev run ps jobs logs stats kill agents inspect doctor version completion help --master --version --help' ;;
+        '') words='dev run ps jobs logs stats kill agents gone inspect doctor version completion help --master --version --help' ;;
         dev) words='--work-dir --port --agents --detach --stop --verbose --help' ;;
         run) words='--name --count --detach --cpus --cpus-limit --mem --mem-limit --pids --rlimit --rootfs --net --user --env --workdir --hostname --cap-add --cap-drop --seccomp --master --json --help' ;;
         ps) words='--all --master --json --help' ;;
@@ -23,6 +23,7 @@ _mete() {
         stats) words='--all --watch --interval --master --json --help' ;;
         kill) words='--signal --grace --master --json --help' ;;
         agents) words='--master --json --help' ;;
+        gone) words='--master --json --help' ;;
         inspect) words='--master --json --help' ;;
         doctor) words='--json --help' ;;
         version) words='--master --json --help' ;;
@@ -34,7 +35,7 @@ _mete() {
         elif [[ $verb == run ]]; then
                 mapfile -t COMPREPLY < <(compgen -c -- "$cur")
         elif [[ $verb == help ]]; then
-                mapfile -t COMPREPLY < <(compgen -W 'dev run ps jobs logs stats kill agents inspect doctor version completion help' -- "$cur")
+                mapfile -t COMPREPLY < <(compgen -W 'dev run ps jobs logs stats kill agents gone inspect doctor version completion help' -- "$cur")
         elif [[ $verb == completion ]]; then
                 mapfile -t COMPREPLY < <(compgen -W 'bash zsh fish' -- "$cur")
         fi

@@ -76,6 +76,9 @@ void respond_job(struct http_request *req, enum codec codec, const struct peer *
         Mete__Api__Response__Type type, const struct job *j, bool timed_out);
 void version_fill(const struct master *m, Mete__Api__Version *ret);
 
+/* ---- agent_admin_calls.c ---- */
+void call_mark_agent_gone(struct api_call *c);
+
 /* ---- wait.c ---- */
 void call_wait(struct api_call *c);
 void waiters_stop(struct master *m);

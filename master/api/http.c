@@ -85,6 +85,7 @@ static const struct call_row calls[] = {
         {METE__API__CALL__TYPE__LIST_AGENTS, .handle = call_list_agents},
         {METE__API__CALL__TYPE__SUBSCRIBE, .handle = call_subscribe},
         {METE__API__CALL__TYPE__GET_VERSION, .handle = call_get_version},
+        {METE__API__CALL__TYPE__MARK_AGENT_GONE, NEEDS(mark_agent_gone), .handle = call_mark_agent_gone},
 };
 
 static void dispatch(struct api_call *c)

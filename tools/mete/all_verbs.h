@@ -7,6 +7,7 @@ extern const struct verb verb_agents;
 extern const struct verb verb_completion;
 extern const struct verb verb_dev;
 extern const struct verb verb_doctor;
+extern const struct verb verb_gone;
 extern const struct verb verb_help;
 extern const struct verb verb_inspect;
 extern const struct verb verb_jobs;

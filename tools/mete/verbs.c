@@ -15,6 +15,7 @@ const struct verb *const verbs[] = {
         &verb_stats,
         &verb_kill,
         &verb_agents,
+        &verb_gone,
         &verb_inspect,
         &verb_doctor,
         &verb_version,

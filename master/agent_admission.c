@@ -131,6 +131,10 @@ static void agent_set_info(struct agent *a, const Mete__Agent__Call__Subscribe *
         set_string(&a->version, s->version);
         set_string(&a->measurement, s->measurement);
         set_string(&a->cgroup_layout, s->cgroup_layout);
+        a->capabilities = 0;
+        for (size_t i = 0; i < s->n_capabilities; i++)
+                if (s->capabilities[i]->type < 32)
+                        a->capabilities |= 1u << s->capabilities[i]->type;
 }
 
 /* An agent that has seen a higher epoch knows a later leader than us: or our store was replaced by an older one. */

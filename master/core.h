@@ -75,6 +75,7 @@ struct agent {
         struct task *tasks;                  /* live ones; DL by agent_prev, agent_next */
         struct executor *executors;          /* k: framework id '\n' executor id -> v, owned */
         struct offer *offers;                /* outstanding; DL by agent_prev, agent_next */
+        uint32_t capabilities;               /* bits: AgentInfo.Capability.Type */
         uint32_t task_count;
         struct resources booked; /* by tasks: for display */
         UT_hash_handle hh;

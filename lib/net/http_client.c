@@ -486,7 +486,8 @@ static struct http_call *call_new(struct http_client *c, const char *method, con
         evhttp_request_set_chunked_cb(call->message, on_chunk);
         evhttp_request_set_header_cb(call->message, on_head);
         evhttp_request_set_error_cb(call->message, on_failed);
-        header_add(call, "Host", c->name);
+        if (!evhttp_find_header(&c->headers, "Host"))
+                header_add(call, "Host", c->name);
         header_add(call, "Content-Type", content_type);
         header_add(call, "Accept", accept);
         TAILQ_FOREACH(header, &c->headers, next)

@@ -32,7 +32,7 @@ struct http_client *http_client_free(struct http_client *c);
 /* As above over a unix socket. -ENAMETOOLONG when the path does not fit into a socket's address (107 bytes). */
 int http_client_new_unix(
         struct loop *l, const char *path, struct http_client **ret, struct error *e) WARN_UNUSED;
-/* A header of every request from here on (copied); NULL takes it out again. One that breaks the line is left out. */
+/* A header of every request from here on (copied), "Host" as well; NULL takes it out again. One that breaks the line is left out. */
 void http_client_set_header(struct http_client *c, const char *name, const char *value);
 /* Of the answer that an on_open or on_done tells of, while it runs; NULL when there is none. */
 const char *http_client_answer_header(const struct http_client *c, const char *name);

@@ -51,13 +51,13 @@ void json_member(struct buffer *out, const char *name)
         codec_put(out, ":", 1);
 }
 
-void json_string(struct buffer *out, const char *key, const char *value)
+void json_put_string(struct buffer *out, const char *key, const char *value)
 {
         begin_value(out, key);
         codec_json_string(out, value ? value : "");
 }
 
-void json_double(struct buffer *out, const char *key, double value)
+void json_put_double(struct buffer *out, const char *key, double value)
 {
         char text[DOUBLE_TEXT_MAX];
 
@@ -65,7 +65,7 @@ void json_double(struct buffer *out, const char *key, double value)
         codec_put(out, text, double_format(isfinite(value) ? value : 0, text));
 }
 
-void json_integer(struct buffer *out, const char *key, int64_t value)
+void json_put_integer(struct buffer *out, const char *key, int64_t value)
 {
         char text[24];
 
@@ -73,13 +73,13 @@ void json_integer(struct buffer *out, const char *key, int64_t value)
         codec_put(out, text, (size_t)snprintf(text, sizeof(text), "%jd", (intmax_t)value));
 }
 
-void json_bool(struct buffer *out, const char *key, bool value)
+void json_put_bool(struct buffer *out, const char *key, bool value)
 {
         begin_value(out, key);
         codec_put(out, value ? "true" : "false", value ? 4 : 5);
 }
 
-void json_message(struct buffer *out, const char *key, const ProtobufCMessage *value)
+void json_put_message(struct buffer *out, const char *key, const ProtobufCMessage *value)
 {
         begin_value(out, key);
         if (codec_json_encode(value, /* pretty= */ false, out) < 0)

@@ -18,9 +18,9 @@ void json_end_array(struct buffer *out);
 /* A member whose name comes from outside: it is escaped. The value follows, with key NULL. */
 void json_member(struct buffer *out, const char *name);
 
-void json_string(struct buffer *out, const char *key, const char *value); /* NULL: "" */
-void json_double(struct buffer *out, const char *key, double value);      /* not finite: 0 */
-void json_integer(struct buffer *out, const char *key, int64_t value);
-void json_bool(struct buffer *out, const char *key, bool value);
+void json_put_string(struct buffer *out, const char *key, const char *value); /* NULL: "" */
+void json_put_double(struct buffer *out, const char *key, double value);      /* not finite: 0 */
+void json_put_integer(struct buffer *out, const char *key, int64_t value);
+void json_put_bool(struct buffer *out, const char *key, bool value);
 /* A message that cannot be encoded (it lacks what is required) is written as null. */
-void json_message(struct buffer *out, const char *key, const ProtobufCMessage *value);
+void json_put_message(struct buffer *out, const char *key, const ProtobufCMessage *value);

@@ -18,16 +18,16 @@ void json_version(struct buffer *out)
 
         if (when > 0 && gmtime_r(&when, &tm))
                 (void)strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S", &tm);
-        json_string(out, "version", METE_VERSION);
-        json_string(out, "build_date", date);
-        json_double(out, "build_time", (double)build_info.time);
-        json_string(out, "build_user", build_info.user);
+        json_put_string(out, "version", METE_VERSION);
+        json_put_string(out, "build_date", date);
+        json_put_double(out, "build_time", (double)build_info.time);
+        json_put_string(out, "build_user", build_info.user);
         if (*build_info.git_sha)
-                json_string(out, "git_sha", build_info.git_sha);
+                json_put_string(out, "git_sha", build_info.git_sha);
         if (*build_info.git_branch)
-                json_string(out, "git_branch", build_info.git_branch);
+                json_put_string(out, "git_branch", build_info.git_branch);
         if (*build_info.git_tag)
-                json_string(out, "git_tag", build_info.git_tag);
+                json_put_string(out, "git_tag", build_info.git_tag);
 }
 
 void read_version(struct read_call *c)
@@ -49,7 +49,7 @@ void json_flags(struct read_call *c)
                 for (char *p = strchr(name, '-'); p; p = strchr(p, '-'))
                         *p = '_';
                 if (value)
-                        json_string(&c->out, name, value);
+                        json_put_string(&c->out, name, value);
         }
         json_end_object(&c->out);
 }

@@ -16,7 +16,7 @@ static void json_attribute(struct buffer *out, const Mete__V1__Attribute *a)
 
         json_member(out, a->name);
         if (a->scalar) {
-                json_double(out, NULL, a->scalar->value);
+                json_put_double(out, NULL, a->scalar->value);
                 return;
         }
         if (a->ranges) {
@@ -28,7 +28,7 @@ static void json_attribute(struct buffer *out, const Mete__V1__Attribute *a)
         } else if (a->set) {
                 resource_items_text(&text, a->set->item, a->set->n_item);
         }
-        json_string(out, NULL, a->text ? a->text->value : text.data);
+        json_put_string(out, NULL, a->text ? a->text->value : text.data);
 }
 
 static void json_attributes(struct buffer *out, const Mete__V1__AgentInfo *info)
@@ -92,7 +92,7 @@ static void json_full(struct buffer *out, const char *key, const struct role_sum
                 resources_to_proto(
                         &sums->items[i].resources, sums->items[i].role, /* with_role= */ true, &list, &count);
                 for (size_t j = 0; j < count; j++) {
-                        json_message(out, NULL, &list[j]->base);
+                        json_put_message(out, NULL, &list[j]->base);
                         message_free(list[j]);
                 }
                 free(list);
@@ -132,7 +132,7 @@ static void json_full_of_role(struct buffer *out, const Mete__V1__AgentInfo *inf
                 if (!str_equal(resource_role(&r), role))
                         continue;
                 r.role = str_equal(role, "*") ? unreserved : (char *)role;
-                json_message(out, NULL, &r.base);
+                json_put_message(out, NULL, &r.base);
         }
 }
 
@@ -176,27 +176,37 @@ static void json_address(struct buffer *out, const struct agent *a)
 
         if (parse_u32(strrchr(at, ':') + 1, UINT16_MAX, &port) < 0)
                 port = (uint32_t)a->info->port;
-        json_string(out, "pid", at);
-        json_integer(out, "port", port);
+        json_put_string(out, "pid", at);
+        json_put_integer(out, "port", port);
+}
+
+static void json_capabilities(struct buffer *out, const struct agent *a)
+{
+        const ProtobufCEnumDescriptor *d = &mete__v1__agent_info__capability__type__descriptor;
+
+        json_begin_array(out, "capabilities");
+        for (unsigned i = 0; i < d->n_values; i++)
+                if (d->values[i].value > 0 && (a->capabilities & (1u << d->values[i].value)))
+                        json_put_string(out, NULL, d->values[i].name);
+        json_end_array(out);
 }
 
 void json_agent(struct buffer *out, const struct agent *a)
 {
-        json_string(out, "id", a->id);
-        json_string(out, "hostname", a->info->hostname);
+        json_put_string(out, "id", a->id);
+        json_put_string(out, "hostname", a->info->hostname);
         json_address(out, a);
         json_attributes(out, a->info);
-        json_double(out, "registered_time", a->registered);
+        json_put_double(out, "registered_time", a->registered);
         if (a->reregistered > 0)
-                json_double(out, "reregistered_time", a->reregistered);
+                json_put_double(out, "reregistered_time", a->reregistered);
         json_agent_resources(out, a);
-        json_bool(out, "active", a->state == AGENT_ACTIVE);
-        json_bool(out, "deactivated", false);
-        json_string(out, "version", a->version);
-        json_begin_array(out, "capabilities");
-        json_end_array(out);
+        json_put_bool(out, "active", a->state == AGENT_ACTIVE);
+        json_put_bool(out, "deactivated", false);
+        json_put_string(out, "version", a->version);
+        json_capabilities(out, a);
         if (a->info->domain)
-                json_message(out, "domain", &a->info->domain->base);
+                json_put_message(out, "domain", &a->info->domain->base);
 }
 
 void json_recovered_agents(struct read_call *c)
@@ -208,11 +218,11 @@ void json_recovered_agents(struct read_call *c)
                 if (a->state != AGENT_RECOVERED)
                         continue;
                 json_begin_object(&c->out, NULL);
-                json_string(&c->out, "id", a->id);
-                json_string(&c->out, "hostname", a->info->hostname);
+                json_put_string(&c->out, "id", a->id);
+                json_put_string(&c->out, "hostname", a->info->hostname);
                 json_address(&c->out, a);
                 json_attributes(&c->out, a->info);
-                json_double(&c->out, "registered_time", a->registered);
+                json_put_double(&c->out, "registered_time", a->registered);
                 json_resources(&c->out, "resources", &a->total);
                 json_end_object(&c->out);
         }

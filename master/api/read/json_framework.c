@@ -50,7 +50,7 @@ static void json_capabilities(struct buffer *out, const Mete__V1__FrameworkInfo 
                         (int)info->capabilities[i]->type);
 
                 if (v)
-                        json_string(out, NULL, v->name);
+                        json_put_string(out, NULL, v->name);
         }
         json_end_array(out);
 }
@@ -63,12 +63,12 @@ static void json_offers(struct buffer *out, const struct framework *f)
         DL_FOREACH2(f->offers, o, framework_next)
         {
                 json_begin_object(out, NULL);
-                json_string(out, "id", o->id);
-                json_string(out, "framework_id", f->id);
+                json_put_string(out, "id", o->id);
+                json_put_string(out, "framework_id", f->id);
                 json_begin_object(out, "allocation_info");
-                json_string(out, "role", o->role);
+                json_put_string(out, "role", o->role);
                 json_end_object(out);
-                json_string(out, "slave_id", o->agent->id);
+                json_put_string(out, "slave_id", o->agent->id);
                 json_resources(out, "resources", &o->resources);
                 json_end_object(out);
         }
@@ -79,20 +79,20 @@ static void json_offers(struct buffer *out, const struct framework *f)
 static void json_command(struct buffer *out, const Mete__V1__CommandInfo *command, bool with_environment)
 {
         json_begin_object(out, "command");
-        json_bool(out, "shell", command->shell);
+        json_put_bool(out, "shell", command->shell);
         if (command->value)
-                json_string(out, "value", command->value);
+                json_put_string(out, "value", command->value);
         if (command->user)
-                json_string(out, "user", command->user);
+                json_put_string(out, "user", command->user);
         json_begin_array(out, "argv");
         for (size_t i = 0; i < command->n_arguments; i++)
-                json_string(out, NULL, command->arguments[i]);
+                json_put_string(out, NULL, command->arguments[i]);
         json_end_array(out);
         if (with_environment && command->environment)
-                json_message(out, "environment", &command->environment->base);
+                json_put_message(out, "environment", &command->environment->base);
         json_begin_array(out, "uris");
         for (size_t i = 0; i < command->n_uris; i++)
-                json_message(out, NULL, &command->uris[i]->base);
+                json_put_message(out, NULL, &command->uris[i]->base);
         json_end_array(out);
         json_end_object(out);
 }
@@ -102,23 +102,23 @@ static void json_executor(struct buffer *out, const struct executor *x, bool wit
         const Mete__V1__ExecutorInfo *info = x->info;
 
         json_begin_object(out, NULL);
-        json_string(out, "executor_id", info->executor_id->value);
-        json_string(out, "name", info->name);
-        json_string(out, "framework_id", x->framework->id);
-        json_string(out, "slave_id", x->agent->id);
-        json_string(out, "source", info->source);
-        json_string(out, "role", x->role);
+        json_put_string(out, "executor_id", info->executor_id->value);
+        json_put_string(out, "name", info->name);
+        json_put_string(out, "framework_id", x->framework->id);
+        json_put_string(out, "slave_id", x->agent->id);
+        json_put_string(out, "source", info->source);
+        json_put_string(out, "role", x->role);
         if (info->has_type)
-                json_string(out, "type",
+                json_put_string(out, "type",
                         info->type == METE__V1__EXECUTOR_INFO__TYPE__DEFAULT ? "DEFAULT" : "CUSTOM");
         json_resources(out, "resources", &x->resources);
         if (info->command)
                 json_command(out, info->command, with_environment);
         json_labels(out, "labels", info->labels);
         if (info->discovery)
-                json_message(out, "discovery", &info->discovery->base);
+                json_put_message(out, "discovery", &info->discovery->base);
         if (info->container)
-                json_message(out, "container", &info->container->base);
+                json_put_message(out, "container", &info->container->base);
         json_end_object(out);
 }
 
@@ -157,41 +157,41 @@ static void json_framework_tasks(struct buffer *out, const struct framework *f)
 
 void json_framework_summary(struct buffer *out, const struct framework *f)
 {
-        json_string(out, "id", f->id);
-        json_string(out, "name", f->info->name);
+        json_put_string(out, "id", f->id);
+        json_put_string(out, "name", f->info->name);
         json_framework_resources(out, f);
         json_capabilities(out, f->info);
-        json_string(out, "hostname", f->info->hostname);
-        json_string(out, "webui_url", f->info->webui_url);
-        json_bool(out, "active", f->state == FRAMEWORK_ACTIVE);
-        json_bool(out, "connected", f->state == FRAMEWORK_ACTIVE);
-        json_bool(out, "recovered", f->state == FRAMEWORK_RECOVERED);
+        json_put_string(out, "hostname", f->info->hostname);
+        json_put_string(out, "webui_url", f->info->webui_url);
+        json_put_bool(out, "active", f->state == FRAMEWORK_ACTIVE);
+        json_put_bool(out, "connected", f->state == FRAMEWORK_ACTIVE);
+        json_put_bool(out, "recovered", f->state == FRAMEWORK_RECOVERED);
 }
 
 static void json_roles(struct buffer *out, const struct framework *f)
 {
         if (!framework_has(f, METE__V1__FRAMEWORK_INFO__CAPABILITY__TYPE__MULTI_ROLE)) {
-                json_string(out, "role", f->info->role ? f->info->role : "*");
+                json_put_string(out, "role", f->info->role ? f->info->role : "*");
                 return;
         }
         json_begin_array(out, "roles");
         for (size_t i = 0; i < f->info->n_roles; i++)
-                json_string(out, NULL, f->info->roles[i]);
+                json_put_string(out, NULL, f->info->roles[i]);
         json_end_array(out);
 }
 
 void json_framework(struct buffer *out, const struct framework *f, bool with_environment)
 {
         json_framework_summary(out, f);
-        json_string(out, "user", f->info->user);
-        json_double(out, "failover_timeout", f->info->failover_timeout);
-        json_bool(out, "checkpoint", f->info->checkpoint);
-        json_double(out, "registered_time", f->registered);
-        json_double(out, "unregistered_time", f->unregistered);
+        json_put_string(out, "user", f->info->user);
+        json_put_double(out, "failover_timeout", f->info->failover_timeout);
+        json_put_bool(out, "checkpoint", f->info->checkpoint);
+        json_put_double(out, "registered_time", f->registered);
+        json_put_double(out, "unregistered_time", f->unregistered);
         if (f->reregistered > 0)
-                json_double(out, "reregistered_time", f->reregistered);
+                json_put_double(out, "reregistered_time", f->reregistered);
         if (f->info->principal)
-                json_string(out, "principal", f->info->principal);
+                json_put_string(out, "principal", f->info->principal);
         json_roles(out, f);
         json_labels(out, "labels", f->info->labels);
         json_framework_tasks(out, f);

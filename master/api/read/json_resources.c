@@ -36,21 +36,21 @@ static void json_entry(struct buffer *out, const struct resource *r)
 
         json_member(out, r->name);
         if (r->kind == RESOURCE_SCALAR) {
-                json_double(out, NULL, milli_to_double(r->milli));
+                json_put_double(out, NULL, milli_to_double(r->milli));
                 return;
         }
         if (r->kind == RESOURCE_RANGES)
                 resource_ranges_text(&text, r->ranges, r->range_count);
         else
                 resource_items_text(&text, r->items, r->item_count);
-        json_string(out, NULL, text.data);
+        json_put_string(out, NULL, text.data);
 }
 
 void json_resources(struct buffer *out, const char *key, const struct resources *r)
 {
         json_begin_object(out, key);
         for (size_t i = 0; i < ELEMENTSOF(always); i++)
-                json_double(out, always[i], milli_to_double(resources_scalar(r, always[i])));
+                json_put_double(out, always[i], milli_to_double(resources_scalar(r, always[i])));
         for (size_t i = 0; i < r->count; i++)
                 if (!is_always_there(r->entries[i].name))
                         json_entry(out, &r->entries[i]);

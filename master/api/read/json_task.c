@@ -16,7 +16,7 @@ void json_labels(struct buffer *out, const char *key, const Mete__V1__Labels *la
 {
         json_begin_array(out, key);
         for (size_t i = 0; labels && i < labels->n_labels; i++)
-                json_message(out, NULL, &labels->labels[i]->base);
+                json_put_message(out, NULL, &labels->labels[i]->base);
         json_end_array(out);
 }
 
@@ -24,7 +24,7 @@ static void json_slave_name(struct buffer *out, const char *key, const char *age
 {
         _cleanup_free_ char *name = slave_name(agent_name);
 
-        json_string(out, key, name);
+        json_put_string(out, key, name);
 }
 
 static const char *state_name(Mete__V1__TaskState state)
@@ -38,20 +38,20 @@ static const char *state_name(Mete__V1__TaskState state)
 static void json_status(struct buffer *out, const Mete__V1__TaskStatus *s)
 {
         json_begin_object(out, NULL);
-        json_string(out, "state", state_name(s->state));
-        json_double(out, "timestamp", s->timestamp);
+        json_put_string(out, "state", state_name(s->state));
+        json_put_double(out, "timestamp", s->timestamp);
         if (s->labels)
                 json_labels(out, "labels", s->labels);
         if (s->container_status)
-                json_message(out, "container_status", &s->container_status->base);
+                json_put_message(out, "container_status", &s->container_status->base);
         if (s->has_healthy)
-                json_bool(out, "healthy", s->healthy);
+                json_put_bool(out, "healthy", s->healthy);
         if (s->has_source)
                 json_slave_name(out, "source", task_source_to_string(s->source));
         if (s->has_reason)
                 json_slave_name(out, "reason", task_reason_to_string(s->reason));
         if (s->message)
-                json_string(out, "message", s->message);
+                json_put_string(out, "message", s->message);
         json_end_object(out);
 }
 
@@ -63,9 +63,9 @@ static void json_limits(struct buffer *out, const Mete__V1__Task *t)
 
                 json_member(out, t->limits[i]->key);
                 if (__builtin_isinf(limit))
-                        json_string(out, NULL, "Infinity");
+                        json_put_string(out, NULL, "Infinity");
                 else
-                        json_double(out, NULL, limit);
+                        json_put_double(out, NULL, limit);
         }
         json_end_object(out);
 }
@@ -76,13 +76,13 @@ static void json_task_extras(struct buffer *out, const Mete__V1__Task *t)
         if (t->n_limits > 0)
                 json_limits(out, t);
         if (t->user)
-                json_string(out, "user", t->user);
+                json_put_string(out, "user", t->user);
         if (t->discovery)
-                json_message(out, "discovery", &t->discovery->base);
+                json_put_message(out, "discovery", &t->discovery->base);
         if (t->container)
-                json_message(out, "container", &t->container->base);
+                json_put_message(out, "container", &t->container->base);
         if (t->health_check)
-                json_message(out, "health_check", &t->health_check->base);
+                json_put_message(out, "health_check", &t->health_check->base);
 }
 
 static const char *role_of(const Mete__V1__Task *t)
@@ -96,14 +96,14 @@ static const char *role_of(const Mete__V1__Task *t)
 void json_task(struct buffer *out, const Mete__V1__Task *t, const char *role)
 {
         json_begin_object(out, NULL);
-        json_string(out, "id", t->task_id->value);
-        json_string(out, "name", t->name);
-        json_string(out, "framework_id", t->framework_id->value);
-        json_string(out, "executor_id", t->executor_id ? t->executor_id->value : "");
-        json_string(out, "slave_id", t->agent_id->value);
-        json_string(out, "state", state_name(t->state));
+        json_put_string(out, "id", t->task_id->value);
+        json_put_string(out, "name", t->name);
+        json_put_string(out, "framework_id", t->framework_id->value);
+        json_put_string(out, "executor_id", t->executor_id ? t->executor_id->value : "");
+        json_put_string(out, "slave_id", t->agent_id->value);
+        json_put_string(out, "state", state_name(t->state));
         json_resources_of(out, "resources", t->resources, t->n_resources);
-        json_string(out, "role", role ? role : role_of(t));
+        json_put_string(out, "role", role ? role : role_of(t));
         json_begin_array(out, "statuses");
         for (size_t i = 0; i < t->n_statuses; i++)
                 json_status(out, t->statuses[i]);

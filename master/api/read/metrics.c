@@ -16,7 +16,7 @@ void metric(struct buffer *out, double value, const char *fmt, ...)
         name = xvasprintf(fmt, ap);
         va_end(ap);
         json_member(out, name);
-        json_double(out, NULL, value);
+        json_put_double(out, NULL, value);
 }
 
 char *metric_enum_name(const ProtobufCEnumDescriptor *d, int value)

@@ -103,7 +103,7 @@ static void json_quota(struct buffer *out, const struct role_row *row)
         resources_copy(&row->allocated, &consumed);
         resources_add(&consumed, &row->reserved);
         json_begin_object(out, "quota");
-        json_string(out, "role", row->name);
+        json_put_string(out, "role", row->name);
         json_begin_object(out, "guarantee");
         json_end_object(out);
         json_begin_object(out, "limit");
@@ -119,11 +119,11 @@ static void json_role(struct buffer *out, const struct role_row *row)
         resources_copy(&row->allocated, &both);
         resources_add(&both, &row->offered);
         json_begin_object(out, NULL);
-        json_string(out, "name", row->name);
-        json_double(out, "weight", 1); /* weights cannot be set yet */
+        json_put_string(out, "name", row->name);
+        json_put_double(out, "weight", 1); /* weights cannot be set yet */
         json_begin_array(out, "frameworks");
         for (size_t i = 0; i < row->framework_count; i++)
-                json_string(out, NULL, row->frameworks[i]->id);
+                json_put_string(out, NULL, row->frameworks[i]->id);
         json_end_array(out);
         json_resources(out, "resources", &both);
         json_quota(out, row);

@@ -9,17 +9,17 @@ static void json_leader(struct read_call *c)
         struct master_info info;
 
         master_info_fill(c->master, &info);
-        json_string(out, "id", c->master->id);
-        json_string(out, "pid", info.pid);
-        json_string(out, "hostname", info.hostname);
+        json_put_string(out, "id", c->master->id);
+        json_put_string(out, "pid", info.pid);
+        json_put_string(out, "hostname", info.hostname);
         json_begin_array(out, "capabilities");
         json_end_array(out);
-        json_string(out, "leader", info.pid);
+        json_put_string(out, "leader", info.pid);
         json_begin_object(out, "leader_info");
-        json_string(out, "id", c->master->id);
-        json_string(out, "pid", info.pid);
-        json_integer(out, "port", info.info.port);
-        json_string(out, "hostname", info.hostname);
+        json_put_string(out, "id", c->master->id);
+        json_put_string(out, "pid", info.pid);
+        json_put_integer(out, "port", info.info.port);
+        json_put_string(out, "hostname", info.hostname);
         json_begin_array(out, "capabilities");
         json_end_array(out);
         json_end_object(out);
@@ -35,9 +35,9 @@ static void json_agent_counts(struct read_call *c)
                 inactive += a->state == AGENT_DISCONNECTED;
                 unreachable += a->state == AGENT_UNREACHABLE;
         }
-        json_integer(&c->out, "activated_slaves", active);
-        json_integer(&c->out, "deactivated_slaves", inactive);
-        json_integer(&c->out, "unreachable_slaves", unreachable);
+        json_put_integer(&c->out, "activated_slaves", active);
+        json_put_integer(&c->out, "deactivated_slaves", inactive);
+        json_put_integer(&c->out, "unreachable_slaves", unreachable);
 }
 
 static void json_agents(struct read_call *c)
@@ -92,8 +92,8 @@ void read_state(struct read_call *c)
 {
         json_begin_object(&c->out, NULL);
         json_version(&c->out);
-        json_double(&c->out, "start_time", c->master->start_time);
-        json_double(&c->out, "elected_time", c->master->elected_time);
+        json_put_double(&c->out, "start_time", c->master->start_time);
+        json_put_double(&c->out, "elected_time", c->master->elected_time);
         json_leader(c);
         json_agent_counts(c);
         json_flags(c);

@@ -79,12 +79,12 @@ static void json_counts(struct buffer *out, const struct counted *items, size_t 
                 if ((uint32_t)items[i].state < COUNTED_STATES)
                         counts[items[i].state]++;
                 if (!str_equal(other, last))
-                        json_string(out, NULL, other);
+                        json_put_string(out, NULL, other);
                 last = other;
         }
         json_end_array(out);
         for (unsigned i = 0; i < states->n_values; i++)
-                json_integer(out, states->values[i].name, counts[states->values[i].value]);
+                json_put_integer(out, states->values[i].name, counts[states->values[i].value]);
 }
 
 /* The run of the sorted list whose items compare equal to `key`. */
@@ -158,7 +158,7 @@ void read_state_summary(struct read_call *c)
         master_info_fill(c->master, &info);
         counted_collect(&l, c->master);
         json_begin_object(&c->out, NULL);
-        json_string(&c->out, "hostname", info.hostname);
+        json_put_string(&c->out, "hostname", info.hostname);
         if (l.count > 0)
                 qsort(l.items, l.count, sizeof(*l.items), by_agent);
         summarize_agents(c, &l);

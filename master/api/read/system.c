@@ -30,11 +30,11 @@ void read_system_stats(struct read_call *c)
 
         system_stats_read(&s);
         json_begin_object(out, NULL);
-        json_double(out, "avg_load_1min", s.load_1min);
-        json_double(out, "avg_load_5min", s.load_5min);
-        json_double(out, "avg_load_15min", s.load_15min);
-        json_integer(out, "cpus_total", (int64_t)s.cpus_total);
-        json_integer(out, "mem_total_bytes", (int64_t)s.mem_total_bytes);
-        json_integer(out, "mem_free_bytes", (int64_t)s.mem_free_bytes);
+        json_put_double(out, "avg_load_1min", s.load_1min);
+        json_put_double(out, "avg_load_5min", s.load_5min);
+        json_put_double(out, "avg_load_15min", s.load_15min);
+        json_put_integer(out, "cpus_total", (int64_t)s.cpus_total);
+        json_put_integer(out, "mem_total_bytes", (int64_t)s.mem_total_bytes);
+        json_put_integer(out, "mem_free_bytes", (int64_t)s.mem_free_bytes);
         json_end_object(out);
 }

@@ -14,25 +14,25 @@ static void test_values(void **state)
         _cleanup_buffer_ struct buffer b = {};
 
         json_begin_object(&b, NULL);
-        json_string(&b, "text", "a\"\n\xff");
-        json_string(&b, "none", NULL);
-        json_double(&b, "whole", 2);
-        json_double(&b, "milli", 0.125);
-        json_double(&b, "infinite", INFINITY);
-        json_integer(&b, "integer", -3);
-        json_bool(&b, "yes", true);
+        json_put_string(&b, "text", "a\"\n\xff");
+        json_put_string(&b, "none", NULL);
+        json_put_double(&b, "whole", 2);
+        json_put_double(&b, "milli", 0.125);
+        json_put_double(&b, "infinite", INFINITY);
+        json_put_integer(&b, "integer", -3);
+        json_put_bool(&b, "yes", true);
         json_begin_array(&b, "list");
-        json_integer(&b, NULL, 1);
-        json_string(&b, NULL, "{");
+        json_put_integer(&b, NULL, 1);
+        json_put_string(&b, NULL, "{");
         json_begin_object(&b, NULL);
         json_end_object(&b);
         json_begin_array(&b, NULL);
         json_end_array(&b);
-        json_bool(&b, NULL, false);
+        json_put_bool(&b, NULL, false);
         json_end_array(&b);
         json_member(&b, "a\"b");
-        json_integer(&b, NULL, 5);
-        json_integer(&b, "last", 6);
+        json_put_integer(&b, NULL, 5);
+        json_put_integer(&b, "last", 6);
         json_end_object(&b);
         assert_string_equal(b.data,
                 "{\"text\":\"a\\\"\\n\xef\xbf\xbd\",\"none\":\"\",\"whole\":2.0,\"milli\":0.125,"
@@ -49,9 +49,9 @@ static void test_messages(void **state)
         whole.value = id;
         broken.value = NULL;
         json_begin_array(&b, NULL);
-        json_message(&b, NULL, &whole.base);
-        json_message(&b, NULL, &broken.base);
-        json_message(&b, NULL, &whole.base);
+        json_put_message(&b, NULL, &whole.base);
+        json_put_message(&b, NULL, &broken.base);
+        json_put_message(&b, NULL, &whole.base);
         json_end_array(&b);
         assert_string_equal(b.data, "[{\"value\":\"x\"},null,{\"value\":\"x\"}]");
 }

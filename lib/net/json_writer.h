@@ -1,15 +1,11 @@
 /*
  * JSON straight into a buffer, one line, for answers that are too large for a tree of values first. Commas come by themselves; the caller
  * balances begin and end. `key` is the member's name, NULL within an array and at the top; it is the caller's own text and is not escaped.
- * Numbers and strings look as in codec.h.
+ * Numbers and strings look as in codec.h. ("put", because jansson has the names without it.)
  */
 #pragma once
 
 #include "lib/net/codec.h"
-
-/* jansson has functions of these names: to the linker ours are others, or callers of jansson would get them. */
-#define json_string json_writer_string
-#define json_integer json_writer_integer
 
 void json_begin_object(struct buffer *out, const char *key);
 void json_end_object(struct buffer *out);

@@ -69,7 +69,7 @@ char *jwt_new(const void *key, size_t key_len, const struct jwt_claim *claims, s
 
         json_begin_object(&payload, NULL);
         for (size_t i = 0; i < count; i++)
-                json_string(&payload, claims[i].name, claims[i].value);
+                json_put_string(&payload, claims[i].name, claims[i].value);
         json_end_object(&payload);
         add_base64url(&b, header, strlen(header));
         buffer_puts(&b, ".");

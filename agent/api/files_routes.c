@@ -98,8 +98,8 @@ static void write_owner(struct buffer *out, struct names *names, const struct st
                         names->user = xasprintf("%u", (unsigned)st->st_uid);
         }
         (void)snprintf(number, sizeof(number), "%u", (unsigned)st->st_gid);
-        json_string(out, "uid", names->user);
-        json_string(out, "gid", st->st_gid == 0 ? "root" : number);
+        json_put_string(out, "uid", names->user);
+        json_put_string(out, "gid", st->st_gid == 0 ? "root" : number);
 }
 
 static void write_entry(struct buffer *out, struct names *names, const char *path, const struct stat *st)
@@ -108,11 +108,11 @@ static void write_entry(struct buffer *out, struct names *names, const char *pat
 
         file_mode_text(st->st_mode, mode);
         json_begin_object(out, NULL);
-        json_string(out, "path", path);
-        json_integer(out, "nlink", (int64_t)st->st_nlink);
-        json_integer(out, "size", (int64_t)st->st_size);
-        json_integer(out, "mtime", (int64_t)st->st_mtim.tv_sec);
-        json_string(out, "mode", mode);
+        json_put_string(out, "path", path);
+        json_put_integer(out, "nlink", (int64_t)st->st_nlink);
+        json_put_integer(out, "size", (int64_t)st->st_size);
+        json_put_integer(out, "mtime", (int64_t)st->st_mtim.tv_sec);
+        json_put_string(out, "mode", mode);
         write_owner(out, names, st);
         json_end_object(out);
 }
@@ -210,8 +210,8 @@ static void respond_page(struct http_request *http, int64_t offset, const char *
         _cleanup_buffer_ struct buffer b = {0};
 
         json_begin_object(&b, NULL);
-        json_string(&b, "data", data);
-        json_integer(&b, "offset", offset);
+        json_put_string(&b, "data", data);
+        json_put_integer(&b, "offset", offset);
         json_end_object(&b);
         http_respond_json(http, 200, b.data, b.len);
 }

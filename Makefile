@@ -259,7 +259,8 @@ $B/tests/unit/master/%: $B/obj/tests/unit/master/%.o $(call archive,$(LIB_MASTER
 	$(call say,LINK,$@)
 	$Q$(CC) $(LDFLAGS_ALL) -o $@ $< $(call group,$(LIB_MASTER)) $(call pkg_libs,cmocka sqlite3 libpcre2-8) $(LIBS_AGENT)
 # Launches real containers by the shim beside it.
-$B/tests/unit/agent/shim/test_launch: | $B/bin/mete-shim
+$B/tests/unit/agent/shim/test_launch $B/tests/unit/agent/checks/test_check_run: | $B/bin/mete-shim
+$B/tests/unit/agent/fetcher/test_fetch: | $B/bin/mete-fetcher
 # It stands in for the executors behind the API: its functions go before the agent's.
 $B/tests/unit/agent/api/test_executor: LDFLAGS_ALL += -Wl,--allow-multiple-definition
 # The payload reports what a task sees from inside; static, so that it runs in any root filesystem.

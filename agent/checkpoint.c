@@ -91,6 +91,20 @@ static int read_framework(struct checkpoint *c, const char *data, size_t len, st
         return 0;
 }
 
+/* That there was one is what matters; the first says why. */
+static int read_kill(struct checkpoint *c, const char *data, size_t len, struct error *e)
+{
+        ProtobufCMessage *m;
+
+        if (decode(&mete__checkpoint__kill__descriptor, data, len, &m) < 0)
+                return error_set(e, -EBADMSG, "its kill cannot be read");
+        if (!c->killed)
+                c->kill_cause = ((const Mete__Checkpoint__Kill *)m)->cause;
+        c->killed = true;
+        message_free(m);
+        return 0;
+}
+
 /* A record that is whole and of another format is not one of a crash: the file is not followed. */
 static int read_record(struct checkpoint *c, const struct record_header *h, const char *data, struct error *e)
 {
@@ -98,8 +112,7 @@ static int read_record(struct checkpoint *c, const struct record_header *h, cons
         case RECORD_UPDATES:
                 return read_updates(c, data, h->length, e);
         case RECORD_KILL:
-                c->killed = true;
-                return 0;
+                return read_kill(c, data, h->length, e);
         case RECORD_FRAMEWORK:
                 return read_framework(c, data, h->length, e);
         case RECORD_TASK:
@@ -166,6 +179,8 @@ static int write_records(const struct checkpoint *c, struct buffer *b)
         Mete__Checkpoint__Kill k = METE__CHECKPOINT__KILL__INIT;
 
         k.version = CHECKPOINT_FORMAT;
+        k.has_cause = true;
+        k.cause = c->kill_cause;
         int r = record_append(RECORD_CONTAINER, &c->container->base, b);
         if (r == 0 && c->updates)
                 r = record_append(RECORD_UPDATES, &c->updates->base, b);
@@ -284,7 +299,7 @@ int checkpoint_updates_write(
         return r < 0 ? error_set_errno(e, r, "cannot checkpoint the status updates of container %s", id) : 0;
 }
 
-int checkpoint_kill_write(int containers_fd, const char *id, const char *signal)
+int checkpoint_kill_write(int containers_fd, const char *id, const char *signal, uint32_t cause)
 {
         Mete__Checkpoint__Kill k = METE__CHECKPOINT__KILL__INIT;
         char text[CHECKPOINT_KILL_TEXT_MAX + 1];
@@ -292,6 +307,8 @@ int checkpoint_kill_write(int containers_fd, const char *id, const char *signal)
         k.version = CHECKPOINT_FORMAT;
         (void)snprintf(text, sizeof(text), "%s", signal);
         k.signal = text;
+        k.has_cause = true;
+        k.cause = cause;
         return checkpoint_append(containers_fd, id, RECORD_KILL, &k.base, /* compact_at= */ NULL);
 }
 

@@ -51,6 +51,7 @@ struct checkpoint {
         Mete__Checkpoint__Updates *updates;     /* owned; NULL: none yet */
         struct checkpoint_task *tasks; /* k: task id -> v: owned; of an executor, in order of launch */
         bool killed;
+        uint32_t kill_cause; /* when killed */
 };
 void checkpoint_done(struct checkpoint *c);
 #define _cleanup_checkpoint_ CLEANUP(checkpoint_done)
@@ -73,7 +74,7 @@ int checkpoint_container_read(
 int checkpoint_updates_write(
         int containers_fd, const char *id, const Mete__Checkpoint__Updates *u, struct error *e) WARN_UNUSED;
 /* A kill that was asked for must not become a failure because the agent died in between. */
-int checkpoint_kill_write(int containers_fd, const char *id, const char *signal) WARN_UNUSED;
+int checkpoint_kill_write(int containers_fd, const char *id, const char *signal, uint32_t cause) WARN_UNUSED;
 int checkpoint_framework_write(
         int containers_fd, const char *id, const Mete__V1__FrameworkInfo *info) WARN_UNUSED;
 /* Everything of the container. Missing is success. */

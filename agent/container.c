@@ -317,6 +317,20 @@ void container_silence(struct agent_container *c)
                 container_forget(c);
 }
 
+/* Schedulers repeat themselves: a kill that comes again must not give the task more time. */
+static void arm_grace(struct agent_container *c, uint64_t grace_ns)
+{
+        const uint64_t now = mono_now().ns;
+
+        if (c->kill_deadline_ns == 0) {
+                c->kill_started.ns = now;
+                c->kill_deadline_ns = now + grace_ns;
+        } else {
+                c->kill_deadline_ns = MIN(c->kill_deadline_ns, c->kill_started.ns + grace_ns);
+        }
+        loop_timer_arm(c->timer, c->kill_deadline_ns > now ? c->kill_deadline_ns - now : 0, 0);
+}
+
 void container_kill(struct agent_container *c, int signo, uint64_t grace_ns, bool only_signal)
 {
         int signal = signo ? signo : SIGTERM;
@@ -333,19 +347,18 @@ void container_kill(struct agent_container *c, int signo, uint64_t grace_ns, boo
                         deliver_signal(c, signal);
                 return;
         }
-        if (!c->kill_asked &&
-                checkpoint_kill_write(c->agent->checkpoints_fd, container_id(c), signal_name(signal)) < 0)
+        if (!c->kill_asked && checkpoint_kill_write(c->agent->checkpoints_fd, container_id(c),
+                                      signal_name(signal), c->kill_cause) < 0)
                 log_warning("%s %s: the kill could not be checkpointed", c->owner->noun, container_label(c));
         c->kill_asked = true;
         if (c->state != CONTAINER_STATE_KILLING) {
                 container_set_state(c, CONTAINER_STATE_KILLING);
                 c->owner->killing(c);
         }
-        if (!c->record.started_wall_ns)
-                c->kill_signal = signal;
-        else
+        if (c->kill_signal != signal && c->record.started_wall_ns)
                 deliver_signal(c, signal);
-        loop_timer_arm(c->timer, grace_ns, 0);
+        c->kill_signal = signal;
+        arm_grace(c, grace_ns);
 }
 
 /* ---- ending ---- */
@@ -452,7 +465,7 @@ void container_exited(struct agent_container *c)
         _cleanup_outcome_ struct task_outcome outcome = {0};
         _cleanup_fd_ int state_fd = container_open_state(c);
         struct shim_record r = {0};
-        struct task_facts f = {.kill_asked = c->kill_asked};
+        struct task_facts f = {.kill_asked = c->kill_asked, .kill_cause = c->kill_cause};
 
         if (c->state == CONTAINER_STATE_ENDED)
                 return;

@@ -79,9 +79,12 @@ struct agent_container {
         struct shim_record record;
         bool adopted; /* started by an earlier agent: no status pipe */
         bool kill_asked;
-        bool silent;      /* its framework was removed: nothing of it is reported any more */
-        bool cleanup_due; /* ENDED: the timer removes what is on the host */
-        int kill_signal;  /* to deliver once there is a process */
+        enum kill_cause kill_cause;    /* when kill_asked */
+        struct mono_time kill_started; /* when kill_asked: graces count from here */
+        uint64_t kill_deadline_ns;     /* monotonic; what the timer is set for */
+        bool silent;                   /* its framework was removed: nothing of it is reported any more */
+        bool cleanup_due;              /* ENDED: the timer removes what is on the host */
+        int kill_signal;               /* to deliver once there is a process */
 
         size_t compact_at; /* of the checkpoint, see agent/checkpoint_tasks.h */
         struct plan *plan; /* owned, while FETCHING */
@@ -113,7 +116,10 @@ void container_watch_adopted(struct agent_container *c);
 void container_exited(struct agent_container *c);
 /* The owner checkpoints and sends what there is to say, then everything is removed from the host. */
 void container_end(struct agent_container *c, const struct task_outcome *outcome);
-/* signo 0: SIGTERM. */
+/*
+ * signo 0: SIGTERM. The grace counts from the first kill: a later one can make it shorter, never longer, and sends its signal again only
+ * when it is another one.
+ */
 void container_kill(struct agent_container *c, int signo, uint64_t grace_ns, bool only_signal);
 /* No grace, no questions: its end follows. */
 void container_destroy(struct agent_container *c);

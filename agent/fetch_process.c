@@ -21,7 +21,7 @@ struct fetch_process {
         struct cgroup *cgroup;
         struct loop_child *child;
         struct loop_timer *deadline;
-        int result_fd;
+        int result_fd, kill_fd;
         bool overdue;
         void (*done)(int result, const char *message, void *userdata);
         void *userdata;
@@ -128,9 +128,12 @@ struct fetch_process *fetch_process_free(struct fetch_process *p)
         if (!p)
                 return NULL;
         end_cgroup(p);
+        if (p->child)
+                program_end(p->kill_fd);
         loop_child_free(p->child);
         loop_timer_free(p->deadline);
         close_fd(p->result_fd);
+        close_fd(p->kill_fd);
         free(p);
         return NULL;
 }
@@ -214,12 +217,14 @@ int fetch_process_start(struct agent *a, const struct fetch_process_options *o,
         CLEANUP(cleanup_fetch_process_free) struct fetch_process *p = NEW0(struct fetch_process);
         int pidfd;
 
-        *p = (struct fetch_process){.agent = a, .result_fd = -1, .done = done, .userdata = userdata};
+        *p = (struct fetch_process){
+                .agent = a, .result_fd = -1, .kill_fd = -1, .done = done, .userdata = userdata};
         int r = make_cgroup(p, e);
         if (r == 0)
                 r = spawn(p, o, &pidfd, e);
         if (r < 0)
                 return r;
+        p->kill_fd = fcntl(pidfd, F_DUPFD_CLOEXEC, 0);
         p->child = loop_child_new(a->loop, pidfd, on_exit_of_fetcher, p);
         p->deadline = loop_timer_new(a->loop, on_deadline, p);
         loop_timer_arm(p->deadline, DEADLINE_NS, 0);

@@ -53,6 +53,18 @@ static void memory_outcome(const struct task_facts *f, struct task_outcome *o)
                 (double)limit / MIB, limit, (double)f->memory_peak_bytes / MIB, f->memory_peak_bytes);
 }
 
+/* Whatever the command made of being killed: its time was over. */
+static void late_outcome(const struct task_facts *f, struct task_outcome *o)
+{
+        char text[WAIT_STATUS_TEXT_MAX];
+
+        o->state = METE__V1__TASK_STATE__TASK_FAILED;
+        o->has_reason = true;
+        o->reason = METE__V1__TASK_STATUS__REASON__REASON_MAX_COMPLETION_TIME_REACHED;
+        o->message = xasprintf("Command ran longer than its max_completion_time, and %s",
+                wait_status_format(f->record->wait_status, text));
+}
+
 static void process_outcome(const struct task_facts *f, struct task_outcome *o)
 {
         int status = f->record->wait_status;
@@ -60,7 +72,11 @@ static void process_outcome(const struct task_facts *f, struct task_outcome *o)
 
         o->has_exit_code = true;
         o->exit_code = wait_status_exit_code(status);
-        if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+        if (f->kill_asked && f->kill_cause == KILL_CAUSE_COMPLETION_TIME) {
+                late_outcome(f, o);
+                return;
+        }
+        if (!f->kill_asked && WIFEXITED(status) && WEXITSTATUS(status) == 0) {
                 o->state = METE__V1__TASK_STATE__TASK_FINISHED;
                 o->message = xstrdup("Command exited with status 0");
                 return;

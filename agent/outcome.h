@@ -5,10 +5,19 @@
 #include "isolators/isolator.h"
 #include "proto/mete_agent.pb-c.h"
 
+/* Why a task is being killed; more than one reason: the first. */
+enum kill_cause {
+        KILL_CAUSE_ASKED,           /* by a framework, a user, a shutdown */
+        KILL_CAUSE_UNHEALTHY,       /* its health check failed too often */
+        KILL_CAUSE_COMPLETION_TIME, /* max_completion_time is over */
+        KILL_CAUSE_MAX,
+};
+
 struct task_facts {
         bool has_record; /* the shim's record could be read */
         const struct shim_record *record;
         bool kill_asked;
+        enum kill_cause kill_cause;          /* when kill_asked */
         const struct container_usage *usage; /* read before the cgroup went; NULL: unknown */
         const char *memory_cgroup;           /* path for people, NULL: unknown */
         uint64_t memory_limit_bytes;

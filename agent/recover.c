@@ -232,6 +232,8 @@ static void recover_one(struct agent *a, const char *id)
         else if (recover_command_task(c, &saved) != 0)
                 return;
         c->kill_asked = saved.killed;
+        c->kill_cause =
+                saved.kill_cause < KILL_CAUSE_MAX ? (enum kill_cause)saved.kill_cause : KILL_CAUSE_ASKED;
         /* Of a framework that does not checkpoint nothing outlives the agent; the master has declared it lost. */
         c->silent = !c->info->framework->has_checkpoint || !c->info->framework->checkpoint;
         rebuild_spec(c);

@@ -1,5 +1,7 @@
 #include "agent/status_message.h"
 
+#include "agent/checks/task_watch.h"
+
 #include <stdlib.h>
 
 #include "lib/net/codec.h"
@@ -93,6 +95,7 @@ Mete__Agent__StatusUpdate *status_message_new(
         u->framework_id = framework_id(c->info->framework->id->value);
         u->status = s;
         s->container_status = container_status(c);
+        task_watch_fill(t->watch, s);
         /* A command runs without an executor of the framework: as its stand-in Mesos names the task itself. */
         s->executor_id = NEW_MESSAGE(Mete__V1__ExecutorID, mete__v1__executor_id__init);
         s->executor_id->value = xstrdup(container_label(c));

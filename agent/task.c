@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/checkpoint_tasks.h"
+#include "agent/checks/task_watch.h"
 #include "agent/master_link.h"
 #include "agent/status_message.h"
 #include "lib/base/log.h"
@@ -36,6 +37,7 @@ struct agent_task *task_free(struct agent_task *t)
         if (!t)
                 return NULL;
         HASH_DELETE(hh, t->agent->tasks, t);
+        task_watch_free(t->watch);
         status_stream_done(&t->updates);
         message_free(t->launched);
         free(t->key);

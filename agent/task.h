@@ -7,6 +7,8 @@
 #include "agent/container.h"
 #include "agent/status_updates.h"
 
+struct task_watch;
+
 struct agent_task {
         struct agent *agent;
         char *key;                         /* framework id '\n' task id */
@@ -15,6 +17,7 @@ struct agent_task {
         struct agent_container *container; /* where it runs or ran; never NULL, outlives the task */
         struct status_stream updates;
         bool started_reported;
+        struct task_watch *watch; /* owned; NULL: no checks, or it does not run */
         UT_hash_handle hh;
 
         /* Of an executor's task: */

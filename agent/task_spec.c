@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/fetcher.h"
+#include "agent/checks/task_watch.h"
 #include "agent/task_environment.h"
 #include "lib/base/id.h"
 #include "lib/base/resources.h"
@@ -41,17 +41,9 @@ static int refuse_unsupported(const Mete__V1__TaskInfo *t, struct error *e)
 
         if (!t->command)
                 return error_set(e, -EINVAL, "task.command: is missing");
-        if (t->command->n_uris > 0 &&
-                fetch_check_uris(t->command->uris, t->command->n_uris, "task.command.uris", e) < 0)
-                return -EINVAL;
-        if (t->health_check)
-                return refuse(e, "task.health_check", "this agent runs no health checks");
-        if (t->check)
-                return refuse(e, "task.check", "this agent runs no checks");
-        if (t->max_completion_time)
-                return refuse(e, "task.max_completion_time", "this agent ends no task by its age");
-        if (!c)
-                return 0;
+        int r = task_watch_check(t, e);
+        if (r < 0 || !c)
+                return r;
         if (c->type != METE__V1__CONTAINER_INFO__TYPE__MESOS)
                 return refuse(e, "task.container.type", "only MESOS containers run here");
         if (c->n_volumes > 0)

@@ -14,5 +14,7 @@ struct agent_container;
 /* NULL when the task asks for none of it. */
 struct task_watch *task_watch_new(struct agent_container *c);
 struct task_watch *task_watch_free(struct task_watch *w);
-/* Is what the task asks for possible here? -EINVAL with a sentence that names the field. */
+/* Is what the task asks for possible here? -EINVAL or -ENOTSUP with a sentence that names the field. */
 int task_watch_check(const Mete__V1__TaskInfo *task, struct error *e) WARN_UNUSED;
+/* What is known of the task's health and check into a status of it. w may be NULL. */
+void task_watch_fill(const struct task_watch *w, Mete__V1__TaskStatus *s);

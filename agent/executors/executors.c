@@ -142,7 +142,8 @@ void executor_shutdown(struct agent_executor *x)
                 return;
         }
         /* A restart of the agent must not let it live on. */
-        if (checkpoint_kill_write(x->agent->checkpoints_fd, container_id(c), "SHUTDOWN") < 0)
+        if (checkpoint_kill_write(x->agent->checkpoints_fd, container_id(c), "SHUTDOWN", KILL_CAUSE_ASKED) <
+                0)
                 log_warning("executor %s: its shutdown could not be checkpointed", executor_id(x));
         (void)executor_send_simple(x, METE__V1__EXECUTOR__EVENT__TYPE__SHUTDOWN);
         loop_timer_arm(x->timer, executor_grace_ns(x), 0);

@@ -33,8 +33,7 @@ static int join_v1_cgroups(const struct container_init *c, struct error *e)
         return 0;
 }
 
-/* An agent that is protected from the OOM killer must not protect its tasks. */
-static int unprotect_from_oom(struct error *e)
+int container_unprotect_from_oom(struct error *e)
 {
         char buf[16];
 
@@ -51,7 +50,7 @@ static int enter_namespaces(const struct container_init *c, struct error *e)
 {
         int r = join_v1_cgroups(c, e);
         if (r >= 0)
-                r = unprotect_from_oom(e);
+                r = container_unprotect_from_oom(e);
         if (r < 0)
                 return r;
         /* Only now: the root of a cgroup namespace is where its creator is. */

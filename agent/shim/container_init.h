@@ -18,8 +18,13 @@ struct container_init {
         int report_fd;      /* struct shim_report; ends when the main process executes */
         uint64_t *phase_ns; /* SHIM_PHASE_MAX; each process of the launch adds to its copy */
         int status_fd;      /* the wait status of the main process, an int */
+        bool is_restrained; /* container_task_restrain() was called before: only what must be last is left */
 };
+/* An agent that is protected from the OOM killer must not protect its tasks. */
+int container_unprotect_from_oom(struct error *e) WARN_UNUSED;
 void container_init_run(const struct container_init *c) __attribute__((noreturn));
 
 /* The task's main process: PROCESS and PRIVILEGE steps, then execve. */
+/* What can be given up before the process that executes is made: all but the working directory and seccomp. */
+int container_task_restrain(struct steps *s, const void *plan) WARN_UNUSED;
 void container_task_run(const struct container_init *c, struct steps *s) __attribute__((noreturn));

@@ -101,15 +101,33 @@ static void enter_cwd(struct task *t)
                 fail("cwd", EXDEV, "the working directory is outside of the container's root");
 }
 
-static void run_steps(struct task *t, const void *plan)
+static bool is_for_task(const struct plan_view *v)
+{
+        return v->phase >= PLAN_PHASE_PROCESS && v->step != PLAN_STEP_COMMAND &&
+               v->step != PLAN_STEP_ENVIRONMENT && v->step != PLAN_STEP_SETTINGS;
+}
+
+int container_task_restrain(struct steps *s, const void *plan)
+{
+        struct plan_view v;
+        size_t cursor = 0;
+
+        while (plan_next(plan, &cursor, &v)) {
+                int r = is_for_task(&v) && v.step != PLAN_STEP_SECCOMP ? steps_process_run(s, &v) : 0;
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static void run_steps(struct task *t, const void *plan, bool is_restrained)
 {
         struct plan_view v;
         size_t cursor = 0;
         bool entered = false;
 
         while (plan_next(plan, &cursor, &v)) {
-                if (v.phase < PLAN_PHASE_PROCESS || v.step == PLAN_STEP_COMMAND ||
-                        v.step == PLAN_STEP_ENVIRONMENT || v.step == PLAN_STEP_SETTINGS)
+                if (!is_for_task(&v) || (is_restrained && v.step != PLAN_STEP_SECCOMP))
                         continue;
                 /* A filter may forbid chdir; before it the user is already the task's. */
                 if (v.step == PLAN_STEP_SECCOMP && !entered) {
@@ -201,6 +219,6 @@ void container_task_run(const struct container_init *c, struct steps *s)
         reset_signals();
         task.steps = s;
         read_command(&task, c->plan);
-        run_steps(&task, c->plan);
+        run_steps(&task, c->plan, c->is_restrained);
         execute(&task);
 }

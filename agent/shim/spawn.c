@@ -6,6 +6,7 @@
 #include "agent/shim/spawn.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -21,6 +22,7 @@
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x0010U
 #endif
+#define END_WAIT_MS 100
 #define SHIM_SIZE_MAX (64 << 20)
 #define SPAWN_STACK_SIZE (32 * 1024)
 /* Sources are moved above every target first. */
@@ -146,6 +148,16 @@ int program_spawn(const struct program_spawn_options *o, int *ret_pidfd, struct 
         (void)sigemptyset(&s.none);
         int r = spawn_clone(&s, o->cgroup_fd, ret_pidfd);
         return r < 0 ? error_set_errno(e, r, "cannot start %s", o->argv[0]) : 0;
+}
+
+void program_end(int pidfd)
+{
+        struct pollfd p = {.fd = pidfd, .events = POLLIN};
+        siginfo_t si;
+
+        (void)sys_pidfd_send_signal(pidfd, SIGKILL);
+        if (poll(&p, 1, END_WAIT_MS) > 0)
+                (void)waitid(P_PIDFD, (id_t)pidfd, &si, WEXITED | WNOHANG);
 }
 
 int shim_spawn(const struct shim_spawn_options *o, int *ret_pidfd, int *ret_status_fd, struct error *e)

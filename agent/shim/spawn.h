@@ -18,6 +18,9 @@ struct program_spawn_options {
 /* Returns as soon as the program executes. ret_pidfd becomes readable when it ends; the caller reaps it by waitid(P_PIDFD). */
 int program_spawn(const struct program_spawn_options *o, int *ret_pidfd, struct error *e) WARN_UNUSED;
 
+/* Ends a program of ours and reaps it, if that is a matter of milliseconds: else it is a zombie until the agent ends. */
+void program_end(int pidfd);
+
 /* All descriptors stay the caller's; the shim gets copies. */
 struct shim_spawn_options {
         int shim_exe_fd;    /* from shim_seal_executable */

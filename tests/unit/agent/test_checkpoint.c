@@ -111,7 +111,7 @@ static void make_stages(int fd, const char *id, size_t ret_end[static STAGES])
         ret_end[1] = size_of(fd, id);
         assert_int_equal(write_updates(fd, id, METE__V1__TASK_STATE__TASK_RUNNING), 0);
         ret_end[2] = size_of(fd, id);
-        assert_int_equal(checkpoint_kill_write(fd, id, "SIGTERM"), 0);
+        assert_int_equal(checkpoint_kill_write(fd, id, "SIGTERM", 2), 0);
         ret_end[3] = size_of(fd, id);
         assert_int_equal(write_updates(fd, id, METE__V1__TASK_STATE__TASK_KILLED), 0);
         ret_end[4] = size_of(fd, id);
@@ -156,7 +156,7 @@ static void round_trip(void **state)
 
         assert_int_equal(checkpoint_container_remove(f->fd, "c1"), 0);
         assert_int_equal(checkpoint_container_read(f->fd, "c1", &back, &e), -ENOENT);
-        assert_int_equal(checkpoint_kill_write(f->fd, "c1", "SIGTERM"), -ENOENT);
+        assert_int_equal(checkpoint_kill_write(f->fd, "c1", "SIGTERM", 2), -ENOENT);
         assert_int_equal(checkpoint_container_remove(f->fd, "c1"), 0);
 }
 
@@ -191,6 +191,7 @@ static void every_torn_tail_is_the_state_before(void **state)
                 assert_int_equal(checkpoint_container_read(f->fd, "torn", &back, &e), 0);
                 assert_int_equal(back.updates->latest_state, METE__V1__TASK_STATE__TASK_LOST);
                 assert_int_equal(back.killed, stage >= 3);
+                assert_int_equal(back.kill_cause, stage >= 3 ? 2 : 0);
                 checkpoint_done(&back);
         }
         assert_int_equal(checkpoint_container_remove(f->fd, "torn"), 0);
@@ -259,7 +260,7 @@ static void files_stay_bounded(void **state)
         size_t smallest = SIZE_MAX;
 
         make_container(f->fd, "long");
-        assert_int_equal(checkpoint_kill_write(f->fd, "long", "SIGTERM"), 0);
+        assert_int_equal(checkpoint_kill_write(f->fd, "long", "SIGTERM", 2), 0);
         size_t size = size_of(f->fd, "long");
         for (size_t i = 0; i < CHECKPOINT_COMPACT_BYTES / 16; i++) {
                 assert_int_equal(write_updates(f->fd, "long", METE__V1__TASK_STATE__TASK_RUNNING), 0);
@@ -282,7 +283,7 @@ static void files_stay_bounded(void **state)
         c->sandbox[CHECKPOINT_SIZE_MAX - 4096] = '\0';
         assert_int_equal(checkpoint_container_write(f->fd, c, &e), 0);
         message_free(c);
-        assert_int_equal(checkpoint_kill_write(f->fd, "large", "SIGTERM"), 0);
+        assert_int_equal(checkpoint_kill_write(f->fd, "large", "SIGTERM", 2), 0);
         assert_int_equal(write_updates(f->fd, "large", METE__V1__TASK_STATE__TASK_RUNNING), 0);
         checkpoint_done(&back);
         assert_int_equal(checkpoint_container_read(f->fd, "large", &back, &e), 0);
@@ -306,7 +307,7 @@ static void short_writes_are_undone(void **state)
                 limit = (struct rlimit){.rlim_cur = end[STAGES - 1] + more, .rlim_max = old.rlim_max};
                 assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
                 int updates = write_updates(f->fd, "full", METE__V1__TASK_STATE__TASK_LOST);
-                int kill = checkpoint_kill_write(f->fd, "full", "SIGTERM");
+                int kill = checkpoint_kill_write(f->fd, "full", "SIGTERM", 2);
                 limit.rlim_cur = end[0] - 1 - more;
                 assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
                 Mete__Checkpoint__Container *c = container("never");

@@ -56,6 +56,33 @@ static void exits(void **state)
         assert_non_null(strstr(died.message, "SIGSEGV"));
 }
 
+/* Being killed decides, not what the command made of it. */
+static void kills_have_causes(void **state)
+{
+        struct shim_record r = ended(0);
+        struct task_facts f = {.has_record = true, .record = &r, .kill_asked = true};
+        struct task_outcome o;
+
+        task_outcome_decide(&f, &o);
+        assert_int_equal(o.state, METE__V1__TASK_STATE__TASK_KILLED);
+        assert_int_equal(o.exit_code, 0);
+        task_outcome_done(&o);
+        f.kill_cause = KILL_CAUSE_UNHEALTHY;
+        r.wait_status = SIGTERM;
+        task_outcome_decide(&f, &o);
+        assert_int_equal(o.state, METE__V1__TASK_STATE__TASK_KILLED);
+        task_outcome_done(&o);
+        for (int i = 0; i < 2; i++) {
+                r.wait_status = i ? 0 : SIGKILL;
+                f.kill_cause = KILL_CAUSE_COMPLETION_TIME;
+                task_outcome_decide(&f, &o);
+                assert_int_equal(o.state, METE__V1__TASK_STATE__TASK_FAILED);
+                assert_int_equal(o.reason, METE__V1__TASK_STATUS__REASON__REASON_MAX_COMPLETION_TIME_REACHED);
+                assert_non_null(strstr(o.message, "max_completion_time"));
+                task_outcome_done(&o);
+        }
+}
+
 static void memory_kills_are_named(void **state)
 {
         _cleanup_outcome_ struct task_outcome o = decide(ended(SIGKILL), false, 1);
@@ -136,6 +163,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(exits),
+                cmocka_unit_test(kills_have_causes),
                 cmocka_unit_test(memory_kills_are_named),
                 cmocka_unit_test(failed_steps_are_told),
                 cmocka_unit_test(a_launch_out_of_memory_is_told),

@@ -25,6 +25,15 @@ struct master_link;
 struct launch_times;
 struct usage_sampler;
 
+/* Since the agent's start, for /metrics/snapshot. */
+#define AGENT_TASK_STATES 16
+struct agent_counters {
+        uint64_t tasks_ended[AGENT_TASK_STATES]; /* by terminal state */
+        uint64_t executors_terminated;           /* command tasks count as executors */
+        uint64_t container_launch_errors;
+        uint64_t valid_status_updates, invalid_status_updates; /* of frameworks' executors */
+};
+
 struct agent {
         const struct agent_options *options;
         struct loop *loop;
@@ -59,6 +68,7 @@ struct agent {
         struct gc gc;
         struct launch_times *launch_times; /* owned */
         struct agent_api *api;
+        struct agent_counters counters;
         struct fetcher *fetcher;        /* owned */
         struct log_stream *log_streams; /* being read; each is its connection's */
 

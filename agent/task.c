@@ -113,6 +113,14 @@ static int checkpoint_push(struct agent_task *t, const Mete__Agent__StatusUpdate
                                                u, &c->compact_at, e);
 }
 
+static void count_update(struct agent *a, const Mete__V1__TaskStatus *s)
+{
+        if (task_state_is_terminal(s->state) && (unsigned)s->state < AGENT_TASK_STATES)
+                a->counters.tasks_ended[s->state]++;
+        if (s->has_reason && s->reason == METE__V1__TASK_STATUS__REASON__REASON_CONTAINER_LAUNCH_FAILED)
+                a->counters.container_launch_errors++;
+}
+
 int task_push_update(struct agent_task *t, Mete__Agent__StatusUpdate *u)
 {
         _cleanup_error_ struct error e = {0};
@@ -121,6 +129,7 @@ int task_push_update(struct agent_task *t, Mete__Agent__StatusUpdate *u)
                 log_debug("task %s: an update after the terminal one is dropped", task_id(t));
                 return -EALREADY;
         }
+        count_update(t->agent, u->status);
         /* A full disk must not stop the machine from telling the truth while this process lives. */
         int r = checkpoint_push(t, u, &e);
         if (r < 0)

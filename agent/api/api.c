@@ -1,5 +1,6 @@
 #include "agent/api/api_internal.h"
 #include "agent/api/executor_token.h"
+#include "agent/api/read.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -168,14 +169,15 @@ int agent_api_new(struct agent *a, struct agent_api **ret, struct error *e)
         struct agent_api *api = NEW0(struct agent_api);
 
         api->agent = a;
+        api->started = wall_now();
+        api->history = read_history_new();
         int r = executor_token_load_key(api, e);
         if (r == 0)
                 r = http_server_new(a->loop, &o, &api->server, e);
         if (r == 0) {
                 http_server_route(api->server, "/mete/v1", "POST", on_call, api);
                 http_server_route_process(api->server, API_PROCESS, "/health", "GET", on_health, api);
-                http_server_route_process(
-                        api->server, API_PROCESS, "/metrics/snapshot", "GET", api_metrics, a);
+                api_read_routes(api);
                 api_executor_routes(api);
                 api_files_routes(api);
                 r = listen_patiently(api, e);
@@ -199,6 +201,7 @@ struct agent_api *agent_api_free(struct agent_api *api)
         if (api->jwt_key)
                 explicit_bzero(api->jwt_key, api->jwt_key_len);
         free(api->jwt_key);
+        (void)read_history_free(api->history);
         free(api);
         return NULL;
 }

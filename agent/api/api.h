@@ -38,9 +38,6 @@ bool api_may_see(const struct api_caller *c, uid_t owner);
 /* Owner of a sandbox (path below the work dir), -errno. */
 int api_sandbox_owner(const struct agent *a, const char *path, uid_t *ret) WARN_UNUSED;
 
-/* GET /metrics/snapshot; userdata is the agent. */
-void api_metrics(struct http_request *request, void *userdata);
-
 void api_get_version(struct api_request *r);
 void api_get_containers(struct api_request *r);
 void api_read_log(struct api_request *r);

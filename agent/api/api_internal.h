@@ -2,6 +2,7 @@
 #pragma once
 
 #include "agent/api/api.h"
+#include "lib/base/time.h"
 
 struct agent_executor;
 
@@ -13,7 +14,9 @@ struct agent_api {
         struct http_server *server;
         char *jwt_key; /* of executors' tokens; NULL: they need none */
         size_t jwt_key_len;
-        struct executor_link *links; /* each is its executor's */
+        struct executor_link *links;  /* each is its executor's */
+        struct read_history *history; /* executors that ended */
+        struct wall_time started;
 };
 
 /* Who calls an operator's call. */
@@ -27,4 +30,6 @@ bool api_may_speak_for(
 
 int api_listen_unix(struct agent *a, struct http_server *server, struct error *e) WARN_UNUSED;
 void api_executor_routes(struct agent_api *api);
+/* The container has ended: keeps what /state is to show of it. */
+void agent_api_remember(struct agent_api *api, const struct agent_container *c);
 void api_files_routes(struct agent_api *api);

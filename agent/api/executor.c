@@ -196,6 +196,7 @@ static void perform(struct executor_request *r)
                 subscribe(r);
                 return;
         case METE__V1__EXECUTOR__CALL__TYPE__UPDATE:
+                r->api->agent->counters.valid_status_updates++;
                 executor_update(r->executor, r->call->update->status);
                 break;
         case METE__V1__EXECUTOR__CALL__TYPE__MESSAGE:
@@ -229,9 +230,14 @@ static void check_and_perform(struct executor_request *r)
 /* Ids before anything else: they become names of files and groups. */
 static int check_message(const struct agent_api *api, ProtobufCMessage *m, struct error *e)
 {
+        const Call *call = (const Call *)m;
         int r = message_validate_ids(m, e);
 
-        return r < 0 ? r : executor_call_validate((const Call *)m, api->agent->identity.agent_id, e);
+        if (r == 0)
+                r = executor_call_validate(call, api->agent->identity.agent_id, e);
+        if (r < 0 && call->has_type && call->type == METE__V1__EXECUTOR__CALL__TYPE__UPDATE)
+                api->agent->counters.invalid_status_updates++;
+        return r;
 }
 
 static bool check_token(struct executor_request *r)

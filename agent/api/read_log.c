@@ -9,7 +9,7 @@
 
 #include <utlist.h>
 
-#include "agent/api/api.h"
+#include "agent/api/api_internal.h"
 #include "agent/shim/log_read.h"
 #include "agent/task.h"
 
@@ -150,8 +150,12 @@ static void on_drain(struct http_stream *http, void *userdata)
 
 void agent_api_container_ended(struct agent *a, const char *container_id)
 {
+        struct agent_container *c = container_find(a, container_id);
         struct log_stream *s;
 
+        a->counters.executors_terminated++;
+        if (a->api && c)
+                agent_api_remember(a->api, c);
         /* From the loop: the container is in the middle of its end now. */
         DL_FOREACH (a->log_streams, s)
                 if (str_equal(s->container_id, container_id))

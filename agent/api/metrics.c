@@ -20,7 +20,7 @@ static void metric(struct buffer *out, double value, const char *fmt, ...)
         va_start(ap, fmt);
         name = xvasprintf(fmt, ap);
         va_end(ap);
-        json_double(out, name, value);
+        json_put_double(out, name, value);
 }
 
 static void add_launches(struct buffer *out, const struct launch_times *t)

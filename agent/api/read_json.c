@@ -15,16 +15,16 @@ void read_json_version(struct buffer *out)
 
         if (when > 0 && gmtime_r(&when, &tm))
                 (void)strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S", &tm);
-        json_string(out, "version", METE_VERSION);
-        json_string(out, "build_date", date);
-        json_double(out, "build_time", (double)build_info.time);
-        json_string(out, "build_user", build_info.user);
+        json_put_string(out, "version", METE_VERSION);
+        json_put_string(out, "build_date", date);
+        json_put_double(out, "build_time", (double)build_info.time);
+        json_put_string(out, "build_user", build_info.user);
         if (*build_info.git_sha)
-                json_string(out, "git_sha", build_info.git_sha);
+                json_put_string(out, "git_sha", build_info.git_sha);
         if (*build_info.git_branch)
-                json_string(out, "git_branch", build_info.git_branch);
+                json_put_string(out, "git_branch", build_info.git_branch);
         if (*build_info.git_tag)
-                json_string(out, "git_tag", build_info.git_tag);
+                json_put_string(out, "git_tag", build_info.git_tag);
 }
 
 /* Names with underscores, values as text. */
@@ -39,7 +39,7 @@ void read_json_flags(struct buffer *out, const struct agent *a)
                 for (char *p = strchr(name, '-'); p; p = strchr(p, '-'))
                         *p = '_';
                 if (value)
-                        json_string(out, name, value);
+                        json_put_string(out, name, value);
         }
         json_end_object(out);
 }
@@ -69,7 +69,7 @@ static void write_entry(struct buffer *out, const struct resource *r)
 
         json_member(out, r->name);
         if (r->kind == RESOURCE_SCALAR) {
-                json_double(out, NULL, milli_to_double(r->milli));
+                json_put_double(out, NULL, milli_to_double(r->milli));
                 return;
         }
         buffer_puts(&text, r->kind == RESOURCE_RANGES ? "[" : "{");
@@ -79,14 +79,14 @@ static void write_entry(struct buffer *out, const struct resource *r)
         for (size_t i = 0; i < r->item_count; i++)
                 buffer_printf(&text, "%s%s", i > 0 ? "," : "", r->items[i]);
         buffer_puts(&text, r->kind == RESOURCE_RANGES ? "]" : "}");
-        json_string(out, NULL, text.data);
+        json_put_string(out, NULL, text.data);
 }
 
 void read_json_resources(struct buffer *out, const char *key, const struct resources *r)
 {
         json_begin_object(out, key);
         for (size_t i = 0; i < ELEMENTSOF(always); i++)
-                json_double(out, always[i], milli_to_double(resources_scalar(r, always[i])));
+                json_put_double(out, always[i], milli_to_double(resources_scalar(r, always[i])));
         for (size_t i = 0; i < r->count; i++)
                 if (!is_always_there(r->entries[i].name))
                         write_entry(out, &r->entries[i]);
@@ -109,7 +109,7 @@ void read_json_labels(struct buffer *out, const Mete__V1__Labels *labels)
 {
         json_begin_array(out, "labels");
         for (size_t i = 0; labels && i < labels->n_labels; i++)
-                json_message(out, NULL, &labels->labels[i]->base);
+                json_put_message(out, NULL, &labels->labels[i]->base);
         json_end_array(out);
 }
 
@@ -129,14 +129,14 @@ static void write_statuses(struct buffer *out, const struct agent_task *t)
                 const Mete__V1__TaskStatus *s = t->updates.pending[i]->status;
 
                 json_begin_object(out, NULL);
-                json_string(out, "state", state_name(s->state));
-                json_double(out, "timestamp", s->timestamp);
+                json_put_string(out, "state", state_name(s->state));
+                json_put_double(out, "timestamp", s->timestamp);
                 if (s->container_status)
-                        json_message(out, "container_status", &s->container_status->base);
+                        json_put_message(out, "container_status", &s->container_status->base);
                 if (s->has_healthy)
-                        json_bool(out, "healthy", s->healthy);
+                        json_put_bool(out, "healthy", s->healthy);
                 if (s->message)
-                        json_string(out, "message", s->message);
+                        json_put_string(out, "message", s->message);
                 json_end_object(out);
         }
         json_end_array(out);
@@ -156,18 +156,18 @@ void read_json_task(struct buffer *out, const struct agent_task *t)
         const Mete__V1__FrameworkID *framework = c->info->framework->id;
 
         json_begin_object(out, NULL);
-        json_string(out, "id", task_id(t));
-        json_string(out, "name", t->info->name);
-        json_string(out, "framework_id", framework ? framework->value : "");
-        json_string(out, "executor_id", c->executor ? read_executor_id(c) : "");
-        json_string(out, "slave_id", t->agent->identity.agent_id);
-        json_string(out, "state", state_name(task_latest_state(t)));
+        json_put_string(out, "id", task_id(t));
+        json_put_string(out, "name", t->info->name);
+        json_put_string(out, "framework_id", framework ? framework->value : "");
+        json_put_string(out, "executor_id", c->executor ? read_executor_id(c) : "");
+        json_put_string(out, "slave_id", t->agent->identity.agent_id);
+        json_put_string(out, "state", state_name(task_latest_state(t)));
         read_json_resource_messages(out, "resources", t->info->resources, t->info->n_resources);
-        json_string(out, "role", role_of(t->info));
+        json_put_string(out, "role", role_of(t->info));
         write_statuses(out, t);
         read_json_labels(out, t->info->labels);
         if (t->info->discovery)
-                json_message(out, "discovery", &t->info->discovery->base);
+                json_put_message(out, "discovery", &t->info->discovery->base);
         json_end_object(out);
 }
 

@@ -76,11 +76,11 @@ static void write_executor(struct buffer *out, const struct agent_container *c)
         _cleanup_free_ char *name = read_executor_name(c);
 
         json_begin_object(out, NULL);
-        json_string(out, "id", read_executor_id(c));
-        json_string(out, "name", name);
-        json_string(out, "source", read_executor_source(c));
-        json_string(out, "container", c->info->container_id);
-        json_string(out, "directory", c->info->sandbox);
+        json_put_string(out, "id", read_executor_id(c));
+        json_put_string(out, "name", name);
+        json_put_string(out, "source", read_executor_source(c));
+        json_put_string(out, "container", c->info->container_id);
+        json_put_string(out, "directory", c->info->sandbox);
         if (x)
                 read_json_resource_messages(out, "resources", x->resources, x->n_resources);
         else
@@ -98,19 +98,19 @@ static void write_executor(struct buffer *out, const struct agent_container *c)
 /* Members of an object. */
 static void write_framework(struct buffer *out, const Mete__V1__FrameworkInfo *f)
 {
-        json_string(out, "id", f->id ? f->id->value : "");
-        json_string(out, "name", f->name);
-        json_string(out, "user", f->user);
-        json_double(out, "failover_timeout", f->failover_timeout);
-        json_bool(out, "checkpoint", f->checkpoint);
-        json_string(out, "hostname", f->hostname);
+        json_put_string(out, "id", f->id ? f->id->value : "");
+        json_put_string(out, "name", f->name);
+        json_put_string(out, "user", f->user);
+        json_put_double(out, "failover_timeout", f->failover_timeout);
+        json_put_bool(out, "checkpoint", f->checkpoint);
+        json_put_string(out, "hostname", f->hostname);
         if (f->principal)
-                json_string(out, "principal", f->principal);
+                json_put_string(out, "principal", f->principal);
         if (f->n_roles == 0)
-                json_string(out, "role", f->role ? f->role : "*");
+                json_put_string(out, "role", f->role ? f->role : "*");
         json_begin_array(out, "roles");
         for (size_t i = 0; i < f->n_roles; i++)
-                json_string(out, NULL, f->roles[i]);
+                json_put_string(out, NULL, f->roles[i]);
         json_end_array(out);
 }
 
@@ -228,7 +228,7 @@ static void write_attributes(struct buffer *out, const char *attributes)
                         continue;
                 *colon = '\0';
                 json_member(out, part);
-                json_string(out, NULL, colon + 1);
+                json_put_string(out, NULL, colon + 1);
         }
         json_end_object(out);
 }
@@ -256,12 +256,12 @@ void api_read_state(struct read_call *c)
 
         json_begin_object(out, NULL);
         read_json_version(out);
-        json_double(out, "start_time", wall_seconds(a->api->started));
-        json_string(out, "id", a->identity.agent_id);
-        json_string(out, "pid", pid);
-        json_string(out, "hostname", a->options->hostname);
-        json_string(out, "master_hostname", a->options->master_host);
-        json_string(out, "log_dir", "");
+        json_put_double(out, "start_time", wall_seconds(a->api->started));
+        json_put_string(out, "id", a->identity.agent_id);
+        json_put_string(out, "pid", pid);
+        json_put_string(out, "hostname", a->options->hostname);
+        json_put_string(out, "master_hostname", a->options->master_host);
+        json_put_string(out, "log_dir", "");
         write_attributes(out, a->options->attributes);
         write_resources(out, a);
         read_json_flags(out, a);

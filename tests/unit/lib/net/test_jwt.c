@@ -107,6 +107,25 @@ static void test_refused(void **state)
         assert_int_equal(verify(KEY, large, 1), -EBADMSG);
 }
 
+/* Signed with the key, and yet none: the header has another algorithm, none, an extension, or is no object. */
+static void test_other_headers(void **state)
+{
+        static const char *const tokens[] = {
+                "eyJhbGciOiJub25lIn0.eyJmaWQiOiJmMSJ9.0-YZdDYexcagkCFvj4PAAgfokr7s7zr2EszNSmfX7c4",
+                "eyJhbGciOiJIUzUxMiJ9.eyJmaWQiOiJmMSJ9.AoRK4q7jVxTC-jGIeBQe2FUr0tkLJx-O7WrfcuUE4B8",
+                "eyJhbGciOiJoczI1NiJ9.eyJmaWQiOiJmMSJ9.VTltQvmYcC6R_-kiEFpRslqp3-DMCg4kzlAQzIWLXW0",
+                "eyJ0eXAiOiJKV1QifQ.eyJmaWQiOiJmMSJ9.tgzk-STGDsVAuOIuRplfzGMlK19ZsgfJQ4WZNc8zWzU",
+                "eyJhbGciOiJIUzI1NiIsImNyaXQiOlsieCJdfQ.eyJmaWQiOiJmMSJ9."
+                "gGWaCrPd1y0y5JWf1SkpZP1zkGYjr2FlrkYmJ7fkVMU",
+                "WyJIUzI1NiJd.eyJmaWQiOiJmMSJ9.s-E2oSXWNIesq0g_cyF-M-sRq-3nzHFLxMi2SvFl7LY",
+                "eyJhbGciOiJIUzI1NiIsImFsZyI6Im5vbmUifQ.eyJmaWQiOiJmMSJ9.jkC_"
+                "kFrc7wDBMBTwHpTWM2WB2HaUdetkCrRuE3sQCH8"};
+
+        (void)state;
+        for (size_t i = 0; i < ELEMENTSOF(tokens); i++)
+                assert_int_equal(verify(KEY, tokens[i], 1), -EBADMSG);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -114,6 +133,7 @@ int main(void)
                 cmocka_unit_test(test_round_trip),
                 cmocka_unit_test(test_changed),
                 cmocka_unit_test(test_refused),
+                cmocka_unit_test(test_other_headers),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -78,12 +78,8 @@ struct mete_scheduler_callbacks {
         /* Every other event, as it came: inverse offers, operation statuses. */
         void (*other)(struct mete_scheduler *s, const Mete__V1__Scheduler__Event *event, void *userdata);
 };
-#define METE_SCHEDULER_CALLBACKS_INIT                                                                        \
-        {                                                                                                    \
-                sizeof(struct mete_scheduler_callbacks)                                                      \
-        }
 
-/* Zero everywhere means the default. All is copied. */
+/* Begin with METE_SCHEDULER_OPTIONS_INIT; what is left zero is the default. All is copied. */
 struct mete_scheduler_options {
         size_t size; /* sizeof(struct mete_scheduler_options) */
         /* "HOST[:PORT],..." of the masters, of which the leader is found by redirects. NULL: $METE_MASTER, else 127.0.0.1:5050. */
@@ -107,10 +103,22 @@ struct mete_scheduler_options {
                 heartbeat_interval_ms; /* instead of what the master says; five without any event are a disconnection */
         unsigned stop_timeout_ms; /* how long queued calls may hold up a stop; 5,000 */
 };
+#ifdef __cplusplus
 #define METE_SCHEDULER_OPTIONS_INIT                                                                          \
         {                                                                                                    \
-                sizeof(struct mete_scheduler_options)                                                        \
+                sizeof(struct mete_scheduler_options), NULL, NULL, NULL, 0,                                  \
+                {                                                                                            \
+                        sizeof(struct mete_scheduler_callbacks)                                              \
+                }                                                                                            \
         }
+#else
+#define METE_SCHEDULER_OPTIONS_INIT                                                                          \
+        {                                                                                                    \
+                .size = sizeof(struct mete_scheduler_options), .callbacks = {                                \
+                        .size = sizeof(struct mete_scheduler_callbacks)                                      \
+                }                                                                                            \
+        }
+#endif
 
 /* Connects to nothing yet. -EINVAL: the options make no sense. */
 METE_API int mete_scheduler_new(
@@ -201,12 +209,8 @@ struct mete_executor_callbacks {
         /* The agent refuses this executor: `shutdown` follows. */
         void (*error)(struct mete_executor *x, const char *message, void *userdata);
 };
-#define METE_EXECUTOR_CALLBACKS_INIT                                                                         \
-        {                                                                                                    \
-                sizeof(struct mete_executor_callbacks)                                                       \
-        }
 
-/* Where the agent is and who we are is taken from the environment that the agent sets (MESOS_*, see libmete(3)). */
+/* Begin with METE_EXECUTOR_OPTIONS_INIT. Where the agent is and who we are is taken from the environment that the agent sets (MESOS_*, see libmete(3)). */
 struct mete_executor_options {
         size_t size; /* sizeof(struct mete_executor_options) */
         struct mete_executor_callbacks callbacks;
@@ -218,10 +222,22 @@ struct mete_executor_options {
         unsigned backoff_min_ms;     /* 100 */
         unsigned stop_timeout_ms;    /* how long unacknowledged updates may hold up a stop; 60,000 */
 };
+#ifdef __cplusplus
 #define METE_EXECUTOR_OPTIONS_INIT                                                                           \
         {                                                                                                    \
-                sizeof(struct mete_executor_options)                                                         \
+                sizeof(struct mete_executor_options),                                                        \
+                {                                                                                            \
+                        sizeof(struct mete_executor_callbacks)                                               \
+                }                                                                                            \
         }
+#else
+#define METE_EXECUTOR_OPTIONS_INIT                                                                           \
+        {                                                                                                    \
+                .size = sizeof(struct mete_executor_options), .callbacks = {                                 \
+                        .size = sizeof(struct mete_executor_callbacks)                                       \
+                }                                                                                            \
+        }
+#endif
 
 /* -EINVAL names the variable that is missing or wrong: not started by an agent? */
 METE_API int mete_executor_new(

@@ -171,7 +171,6 @@ static int run(struct spawner *p, const char *masters)
         options.master = masters;
         options.framework = framework;
         options.userdata = p;
-        options.callbacks = (struct mete_scheduler_callbacks)METE_SCHEDULER_CALLBACKS_INIT;
         options.callbacks.offers = on_offers;
         options.callbacks.update = on_update;
         options.callbacks.message = on_message;

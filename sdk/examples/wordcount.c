@@ -74,7 +74,6 @@ static int run_executor(void)
         struct mete_error error = {0};
         int r;
 
-        options.callbacks = (struct mete_executor_callbacks)METE_EXECUTOR_CALLBACKS_INIT;
         options.callbacks.launch = on_launch;
         r = mete_executor_new(&options, &x, &error);
         if (r == 0)
@@ -211,7 +210,6 @@ static int run_scheduler(struct batch *b, const char *masters)
         options.master = masters;
         options.framework = framework;
         options.userdata = b;
-        options.callbacks = (struct mete_scheduler_callbacks)METE_SCHEDULER_CALLBACKS_INIT;
         options.callbacks.offers = on_offers;
         options.callbacks.update = on_update;
         options.callbacks.reregistered = on_reregistered;

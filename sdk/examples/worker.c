@@ -152,7 +152,6 @@ int main(void)
         struct mete_error error = {0};
         int r;
 
-        options.callbacks = (struct mete_executor_callbacks)METE_EXECUTOR_CALLBACKS_INIT;
         options.callbacks.launch = on_launch;
         options.callbacks.message = on_message;
         options.callbacks.kill = on_kill;

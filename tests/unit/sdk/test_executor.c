@@ -484,7 +484,6 @@ static void expect_refused(const char *text)
         struct mete_executor *x = NULL;
         struct mete_error e = {0};
 
-        o.callbacks.size = sizeof(o.callbacks);
         assert_int_equal(mete_executor_new(&o, &x, &e), -EINVAL);
         if (!strstr(e.message, text))
                 fail_msg("expected '%s' in: %s", text, e.message);

@@ -87,7 +87,8 @@ static int run_executor(void)
 
 struct input {
         const char *path;
-        char id[32]; /* of the task that is at it; "" when it waits */
+        char id[32];     /* of the task that is at it; "" when it waits */
+        char avoid[128]; /* id of the agent on which it failed last */
         unsigned attempts;
         bool done;
 };
@@ -97,6 +98,8 @@ struct batch {
         size_t n_inputs, n_left;
         const char *command;
         char program[PATH_MAX];
+        char agent[128]; /* one that made an offer */
+        bool several;    /* another one did, too */
         double sum;
         int result;
 };
@@ -127,12 +130,18 @@ static void use_offer(struct mete_scheduler *s, struct batch *b, const Mete__V1_
         double cpus = mete_offer_scalar(offer, "cpus") - EXECUTOR_CPUS;
         double mem = mete_offer_scalar(offer, "mem") - EXECUTOR_MIB;
         Mete__V1__TaskInfo *tasks[TASKS_PER_OFFER_MAX];
+        const char *agent = offer->agent_id->value;
         size_t n = 0;
 
+        b->several |= *b->agent && strcmp(b->agent, agent) != 0;
+        snprintf(b->agent, sizeof(b->agent), "%s", agent);
         for (size_t i = 0; i < b->n_inputs && n < TASKS_PER_OFFER_MAX; i++) {
-                if (b->inputs[i].done || *b->inputs[i].id || cpus < TASK_CPUS || mem < TASK_MIB)
+                struct input *in = &b->inputs[i];
+
+                if (in->done || *in->id || cpus < TASK_CPUS || mem < TASK_MIB ||
+                        (b->several && strcmp(in->avoid, agent) == 0))
                         continue;
-                tasks[n++] = make_task(b, &b->inputs[i], offer->agent_id->value);
+                tasks[n++] = make_task(b, in, agent);
                 cpus -= TASK_CPUS;
                 mem -= TASK_MIB;
         }
@@ -175,6 +184,7 @@ static void on_update(struct mete_scheduler *s, const Mete__V1__TaskStatus *stat
                 fprintf(stderr, "%s: %s %s %s\n", in->path, mete_task_state_name(status->state),
                         mete_task_reason_name(status), status->message ? status->message : "");
         in->id[0] = '\0';
+        snprintf(in->avoid, sizeof(in->avoid), "%s", status->agent_id ? status->agent_id->value : "");
         if (!in->done && in->attempts == ATTEMPTS_MAX) {
                 in->done = true;
                 b->result = 1;

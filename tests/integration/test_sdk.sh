@@ -68,26 +68,38 @@ test_guide_against_the_installed_tree() {
 # A field of what the worker said of itself.
 said() { sed -n "s/^$1[: \t]*//p" "$2" | head -1; }
 
-# Each on an agent of its own, in a container: every namespace but the user's is another than the host's and the other worker's, the process
-# is not root, has no capability, a seccomp filter, and a cgroup that ends it at its limit.
+# Each on an agent of its own, in a container: namespaces that are neither the host's nor the other worker's (the network is the host's, as
+# Mesos has it), no capability beyond the small set, a seccomp filter, and the limits of executor and task together.
 test_executors_are_isolated_as_promised() {
         local worker file kind
-        expect_status 0 timeout $((90 * SLOW)) "$SCRATCH/spawner" -n 2 "$SCRATCH/worker" self "$PAYLOAD report" "mount >/dev/null; mount -t tmpfs none /mnt; echo status \$?"
+        expect_status 0 timeout $((90 * SLOW)) "$SCRATCH/spawner" -n 2 "$SCRATCH/worker" self "$PAYLOAD report" "mount -t tmpfs none /mnt; echo mounting ended with \$?" \
+                "$PAYLOAD spin 3"
         expect_equal "$(grep -oE '^== worker [0-9] on [^:]+: self' <<<"$OUT" | awk '{ print $5 }' | sort -u | wc -l)" 2 "agents that worked"
         for worker in 0 1; do
                 file=$SCRATCH/worker-$worker
                 awk -v w="$worker" '/^== worker / { on = $3 == w } on' <<<"$OUT" >"$file"
-                for kind in mnt pid net ipc uts; do
+                for kind in mnt pid ipc uts; do
                         [ -n "$(said "namespace $kind" "$file")" ] || fail "worker $worker told no $kind namespace: $(cat "$file")"
                         [ "$(said "namespace $kind" "$file")" != "$(readlink "/proc/self/ns/$kind" | cut -d: -f2)" ] || fail "worker $worker has the host's $kind namespace"
                 done
+                expect_equal "$(said "namespace net" "$file")" "$(readlink /proc/self/ns/net | cut -d: -f2)" "network of worker $worker"
                 expect_equal "$(said Seccomp "$file")" 2 "Seccomp of worker $worker"
                 expect_equal "$(said NoNewPrivs "$file")" 1 "NoNewPrivs of worker $worker"
-                expect_equal "$(said CapEff "$file")" "$(said CapBnd "$file")" "capabilities of worker $worker"
-                expect_equal $((16#$(said CapEff "$file") & (1 << 21 | 1 << 19 | 1 << 12 | 1 << 13))) 0 "SYS_ADMIN, SYS_PTRACE, NET_ADMIN, NET_RAW of worker $worker"
-                expect_match "$(cat "$file")" "status [1-9]" "mounting from inside"
+                expect_equal "$(said CapEff "$file")" 0000000000000000 "capabilities of worker $worker, which is not root"
+                expect_equal $((16#$(said CapBnd "$file") & (1 << 21 | 1 << 19 | 1 << 12 | 1 << 13))) 0 "SYS_ADMIN, SYS_PTRACE, NET_ADMIN, NET_RAW of worker $worker"
+                expect_match "$(cat "$file")" "mounting ended with [1-9]" "mounting from inside"
+                expect_match "$(cat "$file")" "process 1 mete-init" "processes that worker $worker sees"
+                expect_equal "$(sed -n 's/^process [0-9]* //p' "$file" | grep -vE '^(mete-init|worker|sh|payload|mount)$' || true)" "" "processes of others that worker $worker sees"
+                expect_between "$(said cpu_seconds "$file")" 0.3 0.9 "seconds of CPU in 3 s on 0.2 cores"
         done
         expect_equal "$(cat "$SCRATCH/worker-0" "$SCRATCH/worker-1" | sed -n 's/^namespace mnt//p' | sort -u | wc -l)" 2 "mount namespaces of two workers"
+}
+
+# 64 MiB for executor and task together: what takes more is killed.
+test_executors_keep_to_their_memory() {
+        expect_status 1 timeout $((90 * SLOW)) "$SCRATCH/spawner" "$SCRATCH/worker" "$PAYLOAD eat 200000000"
+        expect_match "$OUT" "eat 200000000 \(status 137\)" "what became of it"
+        expect_status 0 timeout $((90 * SLOW)) "$SCRATCH/spawner" "$SCRATCH/worker" "$PAYLOAD eat 40000000"
 }
 
 make_files() { # make_files N: N texts of known length

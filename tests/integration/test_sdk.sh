@@ -128,11 +128,11 @@ test_lost_tasks_are_tried_elsewhere() {
 
 # The agents die and come back under running executors: they subscribe again, and each file is counted once.
 test_executors_outlive_their_agents() {
-        make_files 2
+        make_files 6
         touch "$SCRATCH/wait"
-        timeout $((120 * SLOW)) "$SCRATCH/wordcount" -c "while [ -e $SCRATCH/wait ]; do sleep 0.1; done; wc -w <" "$SCRATCH"/text-{1,2} >"$SCRATCH/count.out" 2>"$SCRATCH/count.err" &
+        timeout $((120 * SLOW)) "$SCRATCH/wordcount" -c "while [ -e $SCRATCH/wait ]; do sleep 0.1; done; wc -w <" "$SCRATCH"/text-{1..6} >"$SCRATCH/count.out" 2>"$SCRATCH/count.err" &
         local counter=$!
-        wait_until 30 running_tasks 2 || fail "the files are not being counted"
+        wait_until 30 running_tasks 6 || fail "the files are not being counted"
         kill_hard agent
         kill_hard agent2
         wait_until 20 active_agents 0 || fail "the master still believes in the dead agents"
@@ -140,7 +140,8 @@ test_executors_outlive_their_agents() {
         start_agent2
         rm "$SCRATCH/wait"
         wait $counter || fail "the count failed: $(cat "$SCRATCH/count.err")"
-        expect_equal "$(tail -1 "$SCRATCH/count.out")" "$(cat "$SCRATCH"/text-{1,2} | wc -w)"$'\t'total "the sum"
+        expect_equal "$(tail -1 "$SCRATCH/count.out")" "$(cat "$SCRATCH"/text-{1..6} | wc -w)"$'\t'total "the sum"
         expect_equal "$(cat "$SCRATCH/count.err")" "" "what was tried again"
+        expect_equal "$(awk -F'\t' '/text-/ { print $3 }' "$SCRATCH/count.out" | sort -u | wc -l)" 2 "agents that counted"
 }
 running_tasks() { curl -s "http://127.0.0.1:$PORT/tasks" | holds "[.tasks[] | select(.state == \"TASK_RUNNING\")] | length == $1"; }

@@ -568,6 +568,20 @@ static void teardown(void **state)
         lines_wait(&w->lines, "TEARDOWN");
 }
 
+/* The master's last word on a framework that ends itself is no error of it. */
+static void teardown_and_its_echo(void **state)
+{
+        struct world *w = *state;
+
+        begin_registered(w);
+        peer_do(&w->peer, answer_now, "0");
+        assert_int_equal(mete_scheduler_teardown(w->scheduler), 0);
+        lines_wait(&w->lines, "TEARDOWN");
+        peer_send(&w->peer, "{\"type\":\"ERROR\",\"error\":{\"message\":\"removed\"}}");
+        assert_int_equal(mete_scheduler_join(w->scheduler, NULL), 0);
+        assert_int_equal(lines_count(&w->lines, "error:"), 0);
+}
+
 /* On the caller's thread, stopped from another one before it even connects. */
 static void runs_on_the_callers_thread(void **state)
 {
@@ -698,6 +712,7 @@ int main(void)
                 TEST(stops),
                 TEST(stop_does_not_wait_for_ever),
                 TEST(teardown),
+                TEST(teardown_and_its_echo),
                 TEST(runs_on_the_callers_thread),
                 TEST(called_from_many_threads),
                 TEST(says_who_it_is),

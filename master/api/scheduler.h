@@ -37,6 +37,8 @@ void scheduler_decline_inverse_offers(struct scheduler_call *c);
 void scheduler_revive(struct scheduler_call *c);
 void scheduler_suppress(struct scheduler_call *c);
 void scheduler_request(struct scheduler_call *c);
+/* How long a refusal lasts; 0: it is none. NULL and what is no time: 5 s. */
+uint64_t scheduler_refuse_ns(const Mete__V1__Filters *f);
 /* ---- scheduler_tasks.c ---- */
 void scheduler_kill(struct scheduler_call *c);
 void scheduler_shutdown(struct scheduler_call *c);

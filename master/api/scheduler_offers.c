@@ -15,7 +15,7 @@
  */
 #define DECLINE_PAUSE_NS (100 * NSEC_PER_MSEC)
 
-static uint64_t refuse_ns(const Mete__V1__Filters *f)
+uint64_t scheduler_refuse_ns(const Mete__V1__Filters *f)
 {
         double seconds = f ? f->refuse_seconds : 0;
 
@@ -38,7 +38,7 @@ void scheduler_accept(struct scheduler_call *c)
 {
         const Mete__V1__Scheduler__Call__Accept *a = c->call->accept;
         _cleanup_free_ const char **names = offer_names(a->offer_ids, a->n_offer_ids);
-        uint64_t refuse = refuse_ns(a->filters);
+        uint64_t refuse = scheduler_refuse_ns(a->filters);
 
         if (a->n_operations == 0)
                 refuse = MAX(refuse, DECLINE_PAUSE_NS);
@@ -50,7 +50,8 @@ void scheduler_decline(struct scheduler_call *c)
         const Mete__V1__Scheduler__Call__Decline *d = c->call->decline;
         _cleanup_free_ const char **names = offer_names(d->offer_ids, d->n_offer_ids);
 
-        offers_decline(c->framework, names, d->n_offer_ids, MAX(refuse_ns(d->filters), DECLINE_PAUSE_NS));
+        offers_decline(
+                c->framework, names, d->n_offer_ids, MAX(scheduler_refuse_ns(d->filters), DECLINE_PAUSE_NS));
 }
 
 /* Nothing here is ever scheduled to become unavailable: there is no inverse offer that an answer could be about. */

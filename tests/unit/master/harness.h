@@ -46,6 +46,7 @@ struct cluster {
         bool subscribed, answer_pings, stream_ended;
         bool report_framework;                                 /* that of framework_id */
         struct seen launched, killed, acknowledged, shut_down; /* of the last: framework ids */
+        size_t groups; /* launched; their tasks are in `launched` too */
         /* the last answer to the client */
         int status;
         char *body;
@@ -246,6 +247,11 @@ static inline bool on_command(const void *data, size_t len, void *userdata)
                 (void)snprintf(
                         c->framework_id, sizeof(c->framework_id), "%s", m->launch->framework->id->value);
                 see(&c->launched, m->launch->task->task_id->value);
+        }
+        if (m->launch_group) {
+                c->groups++;
+                for (size_t i = 0; i < m->launch_group->task_group->n_tasks; i++)
+                        see(&c->launched, m->launch_group->task_group->tasks[i]->task_id->value);
         }
         if (m->kill)
                 see(&c->killed, m->kill->task_id->value);

@@ -326,13 +326,11 @@ int allocator_remove_agent(struct allocator *a, const char *id)
 {
         struct agent_slot *agent = find_agent(a, id);
         struct allocation *held, *next_held;
-        struct filter *f, *next_filter;
 
         if (!agent)
                 return -ENOENT;
         agent_unlist(a, agent);
-        HASH_ITER (hh, agent->filters, f, next_filter)
-                filter_drop(a, f);
+        filters_drop_agent(a, agent);
         HASH_ITER (hh, agent->allocations, held, next_held) {
                 struct client *client = held->client;
 
@@ -352,15 +350,13 @@ int allocator_remove_agent(struct allocator *a, const char *id)
 int allocator_set_agent_total(struct allocator *a, const char *id, const struct resources *total)
 {
         struct agent_slot *agent = find_agent(a, id);
-        struct filter *f, *next;
 
         if (!agent)
                 return -ENOENT;
         total_changed(a, &agent->total, total);
         resources_done(&agent->total);
         resources_copy(total, &agent->total);
-        HASH_ITER (hh, agent->filters, f, next) /* the refusals were of another machine */
-                filter_drop(a, f);
+        filters_drop_agent(a, agent); /* the refusals were of another machine */
         agent_recompute(a, agent);
         return 0;
 }

@@ -16,13 +16,21 @@ struct allocation {
 
 /* One client does not want to hear of one agent unless more than `refused` is free. */
 struct filter {
-        struct client *client; /* key in agent.filters */
-        struct agent_slot *agent;
+        struct refusals *refusals; /* those of the same client and agent */
         struct resources refused;
         struct mono_time expires;
         size_t heap_index;
-        UT_hash_handle hh;
         struct filter *prev, *next; /* in client.filters */
+        struct filter *same_prev, *same_next;
+};
+
+/* All that one client refused of one agent: none of them says less than another and ends sooner. */
+struct refusals {
+        struct client *client; /* key in agent.filters */
+        struct agent_slot *agent;
+        struct filter *filters; /* DL by same_prev, same_next; at least one */
+        size_t count;
+        UT_hash_handle hh;
 };
 
 /* A framework in one of its roles. */
@@ -58,7 +66,7 @@ struct agent_slot {
         bool available;                 /* is in allocator.available: active and enough free */
         uint64_t considered;            /* generation in which nobody took it; 0: must be looked at */
         struct allocation *allocations; /* k: client pointer -> v: struct allocation, owned */
-        struct filter *filters;         /* k: client pointer -> v: struct filter, owned by the client */
+        struct refusals *filters;       /* k: client pointer -> v: struct refusals, owned */
         UT_hash_handle hh;
         struct agent_slot *prev, *next;
 };
@@ -89,6 +97,7 @@ struct allocator {
 void filter_set(struct allocator *a, struct agent_slot *agent, struct client *client,
         const struct resources *refused, struct mono_time expires);
 void filter_drop(struct allocator *a, struct filter *f);
+void filters_drop_agent(struct allocator *a, struct agent_slot *agent);
 /* Does the filter keep this agent's free resources from the client? */
 bool filter_refuses(const struct agent_slot *agent, const struct client *client);
 /* Ends those that ran out, calling `expired` on their agents. */

@@ -109,6 +109,205 @@ static void test_filter_holds_until_it_ends_or_more_is_free(void **state)
         check(a);
 }
 
+static bool offered(struct allocator *a, struct mono_time now, struct allocator_offer *ret)
+{
+        allocator_offer_done(ret);
+        return allocator_next_offer(a, now, ret);
+}
+
+/* A shorter refusal of more does not end a longer one of less, nor the other way round. */
+static void test_refusals_of_more_and_of_less_live_side_by_side(void **state)
+{
+        CLEANUP(cleanup_allocator_free) struct allocator *a = allocator_new(NULL);
+        _cleanup_resources_ struct resources half = {};
+        struct allocator_offer o = {};
+        struct mono_time wakeup;
+
+        parse("cpus:1;mem:512", &half);
+        assert_int_equal(allocator_add_framework(a, "f", role_a, 1), 0);
+        add_agent(a, "s1", "cpus:2;mem:1024");
+        assert_true(offered(a, at(0), &o));
+        recover(a, &o, &half, at(0), 1000 * NSEC_PER_SEC); /* half is refused for long */
+        recover(a, &o, &half, at(0), 0);
+        assert_true(offered(a, at(1), &o)); /* all of it is more */
+        recover(a, &o, &o.resources, at(1), 5 * NSEC_PER_SEC);
+        assert_false(offered(a, at(2), &o));
+        assert_true(offered(a, at(6), &o));
+        recover(a, &o, &half, at(6), 0);
+        assert_false(offered(a, at(7), &(struct allocator_offer){})); /* half is still refused */
+        assert_true(allocator_next_wakeup(a, &wakeup));
+        assert_int_equal(wakeup.ns, at(1000).ns);
+        recover(a, &o, &half, at(7), 2000 * NSEC_PER_SEC); /* says more than the one before */
+        assert_true(offered(a, at(8), &o));
+        recover(a, &o, &o.resources, at(8), 3000 * NSEC_PER_SEC); /* so does this */
+        assert_true(allocator_next_wakeup(a, &wakeup));
+        assert_int_equal(wakeup.ns, at(3008).ns);
+        check(a);
+        assert_false(offered(a, at(3007), &o));
+        assert_true(offered(a, at(3008), &o));
+        assert_false(allocator_next_wakeup(a, &wakeup));
+        allocator_offer_done(&o);
+        check(a);
+}
+
+/* However often it refuses another part: a bounded number is remembered. */
+static void test_refusals_are_bounded(void **state)
+{
+        CLEANUP(cleanup_allocator_free) struct allocator *a = allocator_new(NULL);
+        struct allocator_offer o = {};
+        struct mono_time wakeup;
+        size_t count = 0;
+
+        assert_int_equal(allocator_add_framework(a, "f", role_a, 1), 0);
+        add_agent(a, "s1", "cpus:100;mem:100");
+        for (uint64_t i = 0; i < 50; i++) {
+                _cleanup_resources_ struct resources part = {};
+
+                assert_true(offered(a, at(0), &o));
+                resources_set_scalar(&part, "cpus", 1000 * (i + 1));
+                resources_set_scalar(&part, "mem", 1000 * (100 - i));
+                recover(a, &o, &part, at(0), (100 + i) * NSEC_PER_SEC);
+                assert_int_equal(resources_subtract(&o.resources, &part), 0);
+                recover(a, &o, &o.resources, at(0), 0);
+        }
+        for (uint64_t i = 0; allocator_next_wakeup(a, &wakeup); i++) {
+                (void)offered(a, wakeup, &o);
+                if (o.agent)
+                        recover(a, &o, &o.resources, wakeup, 0);
+                count++;
+        }
+        assert_int_equal(count, 8);
+        allocator_offer_done(&o);
+        check(a);
+}
+
+static void test_roles_are_replaced(void **state)
+{
+        static const char *const ab[] = {"a", "b"}, *const bc[] = {"b", "c", "c"};
+        CLEANUP(cleanup_allocator_free) struct allocator *a = allocator_new(NULL);
+        struct allocator_offer held = {}, o = {};
+
+        assert_int_equal(allocator_set_framework_roles(a, "f", ab, 2), -ENOENT);
+        assert_int_equal(allocator_add_framework(a, "f", ab, 2), 0);
+        add_agent(a, "s1", "cpus:2;mem:1024");
+        assert_true(allocator_next_offer(a, at(0), &held));
+        assert_string_equal(held.role, "a");
+        assert_int_equal(allocator_suppress(a, "f", "b"), 0);
+        assert_int_equal(allocator_set_framework_roles(a, "f", bc, 3), 0);
+        check(a);
+        assert_false(allocator_framework_has_role(a, "f", "a"));
+        assert_true(allocator_framework_has_role(a, "f", "c"));
+        assert_int_equal(allocator_revive(a, "f", "a"), -ENOENT);
+        /* what it holds in the role that it left counts there, until it is given back */
+        assert_true(allocator_role_share(a, "a") > 0);
+        recover(a, &held, &held.resources, at(0), 100 * NSEC_PER_SEC);
+        assert_int_equal(allocator_role_share(a, "a"), 0);
+        check(a);
+        assert_true(allocator_next_offer(a, at(0), &o)); /* b stays suppressed */
+        assert_string_equal(o.role, "c");
+        recover(a, &o, &o.resources, at(0), 100 * NSEC_PER_SEC);
+        assert_false(offered(a, at(1), &o));
+        /* a role that comes back has refused nothing */
+        assert_int_equal(allocator_set_framework_roles(a, "f", role_b, 1), 0);
+        assert_int_equal(allocator_set_framework_roles(a, "f", bc, 2), 0);
+        assert_true(offered(a, at(1), &o));
+        assert_string_equal(o.role, "c");
+        allocator_offer_done(&o);
+        allocator_offer_done(&held);
+        check(a);
+}
+
+/* An agent brings back a task of a role that its framework does not have any more. */
+static void test_bookings_of_a_role_that_was_left(void **state)
+{
+        CLEANUP(cleanup_allocator_free) struct allocator *a = allocator_new(NULL);
+        _cleanup_resources_ struct resources used = {};
+        struct allocator_usage use = {"f", "old", &used};
+        struct allocator_offer o = {};
+
+        parse("cpus:1;mem:512", &used);
+        assert_int_equal(allocator_add_framework(a, "f", role_a, 1), 0);
+        add_agent(a, "s1", "cpus:2;mem:1024");
+        assert_int_equal(allocator_allocate(a, "s1", &use), 0);
+        check(a);
+        assert_true(allocator_role_share(a, "old") > 0);
+        assert_true(allocator_next_offer(a, at(0), &o));
+        assert_string_equal(o.role, "a");
+        assert_int_equal(resources_scalar(&o.resources, "cpus"), 1000);
+        assert_int_equal(allocator_recover(a, "s1", &use, at(0), 0), 0);
+        assert_int_equal(allocator_recover(a, "s1", &use, at(0), 0), -ENOENT);
+        check(a);
+        assert_int_equal(allocator_allocate(a, "s1", &use), 0);
+        assert_int_equal(allocator_remove_agent(a, "s1"), 0);
+        check(a);
+        assert_int_equal(allocator_remove_framework(a, "f"), 0);
+        allocator_offer_done(&o);
+}
+
+static void test_a_framework_that_is_away_gets_nothing(void **state)
+{
+        CLEANUP(cleanup_allocator_free) struct allocator *a = allocator_new(NULL);
+        struct allocator_offer o = {};
+
+        assert_int_equal(allocator_set_framework_active(a, "f", true), -ENOENT);
+        assert_int_equal(allocator_add_framework(a, "f", role_a, 1), 0);
+        assert_int_equal(allocator_set_framework_active(a, "f", false), 0);
+        add_agent(a, "s1", "cpus:2;mem:1024");
+        assert_false(allocator_next_offer(a, at(0), &o));
+        assert_int_equal(allocator_revive(a, "f", NULL), 0); /* away is away */
+        assert_false(allocator_next_offer(a, at(0), &o));
+        assert_int_equal(allocator_suppress(a, "f", NULL), 0);
+        assert_int_equal(allocator_set_framework_active(a, "f", true), 0);
+        assert_false(allocator_next_offer(a, at(0), &o)); /* suppressed meanwhile */
+        assert_int_equal(allocator_revive(a, "f", NULL), 0);
+        assert_true(allocator_next_offer(a, at(0), &o));
+        recover(a, &o, &o.resources, at(0), 100 * NSEC_PER_SEC);
+        assert_int_equal(allocator_set_framework_active(a, "f", false), 0);
+        assert_int_equal(allocator_set_framework_active(a, "f", true), 0);
+        assert_false(offered(a, at(1), &o)); /* its filters stayed */
+        check(a);
+}
+
+struct predicate {
+        const char *framework; /* the one that qualifies */
+        size_t asked;
+};
+
+static bool qualifies(void *userdata, const char *framework, const char *role, const char *agent,
+        const struct resources *available)
+{
+        struct predicate *p = userdata;
+
+        p->asked++;
+        assert_string_equal(role, "a");
+        assert_string_equal(agent, "s1");
+        assert_int_equal(resources_scalar(available, "cpus"), 2000);
+        return p->framework && strcmp(p->framework, framework) == 0;
+}
+
+static void test_only_those_who_qualify_are_offered(void **state)
+{
+        struct predicate p = {};
+        CLEANUP(cleanup_allocator_free)
+        struct allocator *a =
+                allocator_new(&(struct allocator_options){.qualifies = qualifies, .userdata = &p});
+        struct allocator_offer o = {};
+
+        assert_int_equal(allocator_add_framework(a, "f1", role_a, 1), 0);
+        assert_int_equal(allocator_add_framework(a, "f2", role_a, 1), 0);
+        add_agent(a, "s1", "cpus:2;mem:1024");
+        assert_false(allocator_next_offer(a, at(0), &o));
+        assert_int_equal(p.asked, 2);
+        assert_false(allocator_next_offer(a, at(1), &o));
+        assert_int_equal(p.asked, 2); /* nothing changed: nobody is asked again */
+        p.framework = "f2";
+        allocator_reconsider(a);
+        assert_true(allocator_next_offer(a, at(1), &o));
+        assert_string_equal(o.framework, "f2");
+        allocator_offer_done(&o);
+        check(a);
+}
+
 static void test_suppressed_and_inactive_get_nothing(void **state)
 {
         CLEANUP(cleanup_allocator_free) struct allocator *a = allocator_new(NULL);
@@ -266,7 +465,7 @@ static void random_recover(struct random_run *r)
 static void test_random_events_balance(void **state)
 {
         struct random_run r = {.seed = 42, .a = allocator_new(NULL)};
-        static const char *const both[] = {"a", "b"};
+        static const char *const both[] = {"a", "b", "c"};
 
         assert_int_equal(allocator_add_framework(r.a, "f1", role_a, 1), 0);
         assert_int_equal(allocator_add_framework(r.a, "f2", both, 2), 0);
@@ -275,7 +474,15 @@ static void test_random_events_balance(void **state)
                 char f[4] = {'f', (char)('1' + dice(&r, 3)), 0};
 
                 r.now += dice(&r, 50);
-                switch (dice(&r, 8)) {
+                switch (dice(&r, 10)) {
+                case 8:
+                        assert_int_equal(allocator_set_framework_active(r.a, f, dice(&r, 3)), 0);
+                        break;
+                case 9:
+                        assert_int_equal(
+                                allocator_set_framework_roles(r.a, f, both + dice(&r, 2), 1 + dice(&r, 2)),
+                                0);
+                        break;
                 case 0:
                         random_agent(&r);
                         break;
@@ -309,6 +516,12 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_offers_all_that_is_free_once),
                 cmocka_unit_test(test_filter_holds_until_it_ends_or_more_is_free),
+                cmocka_unit_test(test_refusals_of_more_and_of_less_live_side_by_side),
+                cmocka_unit_test(test_refusals_are_bounded),
+                cmocka_unit_test(test_roles_are_replaced),
+                cmocka_unit_test(test_bookings_of_a_role_that_was_left),
+                cmocka_unit_test(test_a_framework_that_is_away_gets_nothing),
+                cmocka_unit_test(test_only_those_who_qualify_are_offered),
                 cmocka_unit_test(test_suppressed_and_inactive_get_nothing),
                 cmocka_unit_test(test_shares_follow_weights),
                 cmocka_unit_test(test_agent_that_shrank_has_nothing_free),

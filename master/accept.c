@@ -6,8 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/utf8.h"
 #include "master/offer.h"
 #include "master/task_validation.h"
+
+#define SENTENCE_BYTES_MAX 1000
 
 /* One call while it is carried out. */
 struct accept {
@@ -29,10 +32,11 @@ static struct launch_target target_of(const struct accept *acc)
 
 static void accept_fail(struct accept *acc, const char *why, const char *offer)
 {
+        _cleanup_free_ char *shown = text_for_message(offer ? offer : "", TEXT_FOR_MESSAGE_BYTES);
+
         acc->failed = true;
         acc->reason = METE__V1__TASK_STATUS__REASON__REASON_INVALID_OFFERS;
-        error_done(&acc->why);
-        (void)error_set(&acc->why, -EINVAL, "%s%s%s", why, offer ? ": " : "", offer ? offer : "");
+        (void)error_set(&acc->why, -EINVAL, "%s%s%s", why, offer ? ": " : "", shown);
 }
 
 /* Looked up before any is taken: a mixed set gives all of its valid members back. */
@@ -97,27 +101,29 @@ static void refuse_task(const struct accept *acc, const Mete__V1__TaskInfo *info
         Mete__V1__TaskStatus__Reason reason, const char *why)
 {
         struct framework *f = acc->framework;
-        Mete__Agent__StatusUpdate u = METE__AGENT__STATUS_UPDATE__INIT;
-        Mete__V1__TaskStatus status = METE__V1__TASK_STATUS__INIT;
-        Mete__V1__FrameworkID framework_id = METE__V1__FRAMEWORK_ID__INIT;
+        _cleanup_free_ char *id = text_for_message(info->task_id->value, TEXT_FOR_MESSAGE_BYTES);
+        Mete__V1__TaskStatus counted = METE__V1__TASK_STATUS__INIT;
+        const struct told_status told = {
+                .task_id = info->task_id->value,
+                .agent_id = info->agent_id->value,
+                .state = state,
+                .reason = reason,
+                .message = why,
+        };
 
-        framework_id.value = f->id;
-        status.task_id = info->task_id;
-        status.agent_id = info->agent_id;
-        status.state = state;
-        status.has_source = true;
-        status.source = METE__V1__TASK_STATUS__SOURCE__SOURCE_MASTER;
-        status.has_reason = true;
-        status.reason = reason;
-        status.message = (char *)why;
-        status.has_timestamp = true;
-        status.timestamp = wall_seconds_now();
-        u.framework_id = &framework_id;
-        u.status = &status;
-        log_info("framework %s: task %s: %s: %s", f->id, info->task_id->value, task_state_to_string(state),
-                why);
-        count_task_ended(f, &status);
-        f->ops->update(f, acc->agent, NULL, &u);
+        log_info("framework %s: task %s: %s: %s", f->id, id, task_state_to_string(state), why);
+        counted.state = state;
+        counted.has_source = counted.has_reason = true;
+        counted.source = METE__V1__TASK_STATUS__SOURCE__SOURCE_MASTER;
+        counted.reason = reason;
+        count_task_ended(f, &counted);
+        framework_tell(f, acc->agent, &told);
+}
+
+/* Sentences quote what the framework wrote, which may be long and anything. */
+static char *sentence_of(const struct error *e)
+{
+        return text_for_message(error_message(e), SENTENCE_BYTES_MAX);
 }
 
 static void refuse_dropped(const struct accept *acc, const Mete__V1__TaskInfo *info)
@@ -128,10 +134,12 @@ static void refuse_dropped(const struct accept *acc, const Mete__V1__TaskInfo *i
 static void refuse_operation(const struct accept *acc, const Mete__V1__Offer__Operation *op, const char *why)
 {
         struct framework *f = acc->framework;
+        _cleanup_free_ char *id =
+                text_for_message(op->id ? op->id->value : "without id", TEXT_FOR_MESSAGE_BYTES);
         Mete__V1__OperationStatus status = METE__V1__OPERATION_STATUS__INIT;
 
-        log_info("framework %s: operation %s of type %d dropped: %s", f->id,
-                op->id ? op->id->value : "without id", op->has_type ? (int)op->type : 0, why);
+        log_info("framework %s: operation %s of type %d dropped: %s", f->id, id,
+                op->has_type ? (int)op->type : 0, why);
         if (!op->id || !f->ops->operation)
                 return;
         status.operation_id = op->id;
@@ -142,6 +150,25 @@ static void refuse_operation(const struct accept *acc, const Mete__V1__Offer__Op
 
 /* ---- booking ---- */
 
+/* The first that is not there: the whole of it may be long, and there may be many tasks. */
+static int refuse_need(
+        const struct resources *left, const struct resources *need, const char *of, struct error *e)
+{
+        for (size_t i = 0; i < need->count; i++) {
+                const struct resource *r = &need->entries[i];
+
+                if (resources_contains(left, &(struct resources){.entries = &need->entries[i], .count = 1}))
+                        continue;
+                if (r->kind != RESOURCE_SCALAR)
+                        return error_set(
+                                e, -ERANGE, "task.resources: %s: not all of it is in the offers", r->name);
+                return error_set(e, -ERANGE, "task.resources: %s: %g%s needed, %g left in the offers",
+                        r->name, milli_to_double(r->milli), of,
+                        milli_to_double(resources_scalar(left, r->name)));
+        }
+        return -ERANGE;
+}
+
 /* What the task needs of the offers: with its executor, when that is not there yet. */
 static int subtract_need(
         struct accept *acc, const struct resources *task, const struct resources *executor, struct error *e)
@@ -150,13 +177,12 @@ static int subtract_need(
 
         resources_copy(task, &need);
         resources_add(&need, executor);
+        if (resources_empty(&need))
+                return error_set(e, -EINVAL, "task.resources: more than nothing is expected");
         if (resources_subtract(&acc->resources, &need) >= 0)
                 return 0;
-        _cleanup_free_ char *wanted = resources_to_string(&need),
-                            *left = resources_to_string(&acc->resources);
-
-        return error_set(e, -ERANGE, "task.resources: %s%s needed, of the offers %s is left", wanted,
-                resources_empty(executor) ? "" : " (with the executor)", *left ? left : "nothing");
+        return refuse_need(
+                &acc->resources, &need, resources_empty(executor) ? "" : " (with the executor)", e);
 }
 
 static int resources_of_executor(const Mete__V1__ExecutorInfo *x, struct resources *ret, struct error *e)
@@ -218,10 +244,12 @@ static bool launch_one(struct accept *acc, const Mete__V1__Offer__Operation *op,
                 r = book_task(acc, info, ret, &e);
         if (r >= 0)
                 return true;
+        _cleanup_free_ char *why = sentence_of(&e);
+
         refuse_task(acc, *info, METE__V1__TASK_STATE__TASK_ERROR,
                 r == -EPERM ? METE__V1__TASK_STATUS__REASON__REASON_TASK_UNAUTHORIZED
                             : METE__V1__TASK_STATUS__REASON__REASON_TASK_INVALID,
-                error_message(&e));
+                why);
         return false;
 }
 
@@ -333,8 +361,10 @@ static void send_group(
 }
 
 static void refuse_group(
-        const struct accept *acc, const Mete__V1__TaskGroupInfo *group, int code, const char *why)
+        const struct accept *acc, const Mete__V1__TaskGroupInfo *group, int code, const struct error *e)
 {
+        _cleanup_free_ char *why = sentence_of(e);
+
         for (size_t i = 0; i < group->n_tasks; i++)
                 refuse_task(acc, group->tasks[i], METE__V1__TASK_STATE__TASK_ERROR,
                         code == -EPERM ? METE__V1__TASK_STATUS__REASON__REASON_TASK_GROUP_UNAUTHORIZED
@@ -364,7 +394,7 @@ static void launch_group(struct accept *acc, const Mete__V1__Offer__Operation *o
         if (r >= 0)
                 send_group(acc, lg, needs);
         else
-                refuse_group(acc, lg->task_group, r, error_message(&e));
+                refuse_group(acc, lg->task_group, r, &e);
         for (size_t i = 0; i < count; i++)
                 resources_done(&needs[i]);
 }

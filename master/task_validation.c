@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "master/frameworks/frameworks.h"
+
 #define MIN_EXECUTOR_MILLI_CPUS 10
 #define MIN_EXECUTOR_MILLI_MEM (32 * 1000)
 
@@ -402,15 +404,14 @@ static int check_identity(const struct launch_target *target, const Mete__V1__Ta
 {
         const struct framework *f = target->framework;
         const char *id = t->task_id->value;
-        struct past_task *unreachable;
         int r = id_validate(id, "task.task_id.value", e);
 
         if (r < 0)
                 return r;
         if (task_find(f, id))
-                return error_set(e, -EEXIST, "task.task_id: a task '%s' of this framework is alive", id);
-        HASH_FIND_STR(f->unreachable, id, unreachable);
-        if (unreachable)
+                return error_set(
+                        e, -EEXIST, "task.task_id: there is a task '%s' of this framework already", id);
+        if (framework_find_unreachable(f, id))
                 return error_set(e, -EEXIST,
                         "task.task_id: a task '%s' of this framework is on an agent that is unreachable", id);
         if (!str_equal(t->agent_id->value, target->agent->id))

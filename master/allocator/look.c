@@ -26,7 +26,7 @@ void allocator_each_role(const struct allocator *a,
                         .name = role->name, .share = allocator_role_share(a, role->name)};
 
                 for (size_t i = 0; i < a->heap.count; i++)
-                        view.filters += a->heap.items[i]->client->role == role;
+                        view.filters += a->heap.items[i]->refusals->client->role == role;
                 each(&view, userdata);
         }
 }

@@ -388,6 +388,19 @@ static void http_failure(struct framework *f, struct agent *a, const char *execu
         (void)http_framework_send(f, &event);
 }
 
+static void http_operation(struct framework *f, const Mete__V1__OperationStatus *status)
+{
+        Mete__V1__Scheduler__Event event = METE__V1__SCHEDULER__EVENT__INIT;
+        Mete__V1__Scheduler__Event__UpdateOperationStatus update =
+                METE__V1__SCHEDULER__EVENT__UPDATE_OPERATION_STATUS__INIT;
+
+        update.status = (Mete__V1__OperationStatus *)status;
+        event.has_type = true;
+        event.type = METE__V1__SCHEDULER__EVENT__TYPE__UPDATE_OPERATION_STATUS;
+        event.update_operation_status = &update;
+        (void)http_framework_send(f, &event);
+}
+
 static bool wants_own_network(const Mete__V1__Labels *labels)
 {
         for (size_t i = 0; labels && i < labels->n_labels; i++)
@@ -414,5 +427,6 @@ const struct framework_ops http_framework_ops = {
         .pending = http_pending,
         .message = http_message,
         .failure = http_failure,
+        .operation = http_operation,
         .isolation = http_isolation,
 };

@@ -36,6 +36,7 @@ static void test_expressions_match_whole_texts(void **state)
                 {"\\d\\.\\w\\x41\\pL", "1.aAz", true},
                 {"\\Q(*+\\E", "(*+", true},
                 {"a$", "a\n", false},
+                {"a$\\n", "a\n", false}, /* the end is the very end */
                 {".", "\xc3\xa4", true}, /* one character */
                 {"(a+)+b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false},
         };
@@ -93,7 +94,8 @@ static void test_long_texts_cost_bounded_work(void **state)
         offer_regex_free(r);
         assert_int_equal(offer_regex_new("a*", "f", &r, NULL), 0);
         assert_true(offer_regex_matches(r, text.data));
-        buffer_puts(&text, text.data);
+        for (size_t i = 0; i < 6000; i++)
+                buffer_puts(&text, "a");
         assert_false(offer_regex_matches(r, text.data)); /* above 64 KiB nothing is looked at */
         offer_regex_free(r);
 }

@@ -132,7 +132,7 @@ static const struct row rows[] = {
         {RESOURCE("\"disk\": {\"source\": {\"type\": \"MOUNT\"}}"), "task.resources[1].disk: volumes"},
         {RESOURCE("\"revocable\": {}"), "task.resources[1].revocable: revocable resources"},
         {HEAD RUN ", \"resources\": [" CPUS ", {\"name\": \"cpus\", \"type\": \"SCALAR\", \"scalar\": "
-                                            "{\"value\": 1}, \"revocable\": {}}]}",
+                  "{\"value\": 1}, \"revocable\": {}}]}",
                 "both revocable and not"},
         {RESOURCE("\"shared\": {}"), "task.resources[1].shared"},
         {RESOURCE("\"provider_id\": {\"value\": \"p\"}"), "task.resources[1].provider_id"},

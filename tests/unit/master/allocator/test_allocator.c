@@ -133,7 +133,7 @@ static void test_refusals_of_more_and_of_less_live_side_by_side(void **state)
         recover(a, &o, &o.resources, at(1), 5 * NSEC_PER_SEC);
         assert_false(offered(a, at(2), &o));
         assert_true(offered(a, at(6), &o));
-        recover(a, &o, &half, at(6), 0);
+        recover(a, &o, &half, at(6), 5 * NSEC_PER_SEC);               /* says less than the one before */
         assert_false(offered(a, at(7), &(struct allocator_offer){})); /* half is still refused */
         assert_true(allocator_next_wakeup(a, &wakeup));
         assert_int_equal(wakeup.ns, at(1000).ns);
@@ -214,6 +214,28 @@ static void test_roles_are_replaced(void **state)
         assert_string_equal(o.role, "c");
         allocator_offer_done(&o);
         allocator_offer_done(&held);
+        check(a);
+}
+
+/* What was said in a role that was left is forgotten, also while a task keeps it in the books. */
+static void test_refusals_of_a_role_that_was_left(void **state)
+{
+        CLEANUP(cleanup_allocator_free) struct allocator *a = allocator_new(NULL);
+        _cleanup_resources_ struct resources half = {};
+        struct allocator_offer o = {}, again = {};
+
+        parse("cpus:1;mem:512", &half);
+        assert_int_equal(allocator_add_framework(a, "f", role_a, 1), 0);
+        add_agent(a, "s1", "cpus:2;mem:1024");
+        assert_true(allocator_next_offer(a, at(0), &o));
+        assert_int_equal(allocator_set_framework_roles(a, "f", role_b, 1), 0);
+        assert_int_equal(allocator_suppress(a, "f", "b"), 0);
+        recover(a, &o, &half, at(0), 100 * NSEC_PER_SEC);
+        assert_int_equal(allocator_set_framework_roles(a, "f", role_a, 1), 0);
+        assert_true(allocator_next_offer(a, at(0), &again));
+        assert_string_equal(again.role, "a");
+        allocator_offer_done(&again);
+        allocator_offer_done(&o);
         check(a);
 }
 
@@ -519,6 +541,7 @@ int main(void)
                 cmocka_unit_test(test_refusals_of_more_and_of_less_live_side_by_side),
                 cmocka_unit_test(test_refusals_are_bounded),
                 cmocka_unit_test(test_roles_are_replaced),
+                cmocka_unit_test(test_refusals_of_a_role_that_was_left),
                 cmocka_unit_test(test_bookings_of_a_role_that_was_left),
                 cmocka_unit_test(test_a_framework_that_is_away_gets_nothing),
                 cmocka_unit_test(test_only_those_who_qualify_are_offered),

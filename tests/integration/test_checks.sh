@@ -21,8 +21,8 @@ run_task() {
 statuses() { jq -c "$1" "$SCRATCH/statuses"; }
 
 test_health_is_told_when_it_changes() {
-        run_task '{"command": {"value": "touch up; sleep 2; rm up; sleep 2; touch up; sleep 2"}, "health_check": {"type": "COMMAND",
-                "command": {"value": "test -e up"}, "delay_seconds": 0, "interval_seconds": 0.1, "grace_period_seconds": 0, "consecutive_failures": 1000}}'
+        run_task '{"command": {"value": "sleep 2; touch down; sleep 2; rm down; sleep 2"}, "health_check": {"type": "COMMAND",
+                "command": {"value": "test ! -e down"}, "delay_seconds": 0, "interval_seconds": 0.1, "grace_period_seconds": 0, "consecutive_failures": 1000}}'
         expect_equal "$(jq -r .state <<<"$LAST")" TASK_FINISHED state
         expect_equal "$(statuses 'select(.reason == "REASON_TASK_HEALTH_CHECK_STATUS_UPDATED") | [.state, .healthy]' | tr '\n' ' ')" \
                 '["TASK_RUNNING",true] ["TASK_RUNNING",false] ["TASK_RUNNING",true] ' "the changes"

@@ -46,10 +46,14 @@ void framework_connected(struct framework *f)
 {
         double now = wall_seconds_now();
 
-        if (f->registered > 0)
+        if (f->registered > 0) {
                 f->reregistered = now;
-        else
+                f->master->counters.framework_resubscriptions++;
+        } else {
                 f->registered = now;
+        }
+        /* Of all frameworks it was counted before it was known whose it is. */
+        f->counters.calls[METE__V1__SCHEDULER__CALL__TYPE__SUBSCRIBE]++;
         f->unregistered = 0;
         framework_set_state(f, FRAMEWORK_ACTIVE);
 }
@@ -79,7 +83,6 @@ void framework_failed_over(struct framework *f)
         if (!f->http->stream)
                 return;
         http_framework_close(f->http, "Framework failed over");
-        f->master->counters.framework_resubscriptions++;
         offers_rescind_framework(f, NULL, /* told= */ false);
 }
 

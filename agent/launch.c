@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/api/executor_token.h"
 #include "agent/checkpoint.h"
 #include "agent/command_task.h"
 #include "agent/executors/executors.h"
@@ -56,28 +57,40 @@ static struct task_place place_of(const struct agent_container *c, bool recovere
                 .limits = c->executor ? executor_limits(c->executor) : NULL,
                 .shutdown_grace_ns = c->executor ? executor_grace_ns(c->executor) : o->executor_shutdown_ns,
                 .recovery_timeout_ns = o->recovery_ns,
+                .domain_socket = c->executor ? CONTAINER_AGENT_SOCKET : NULL,
                 .environment = &o->executor_environment,
         };
+}
+
+static int build_executor_spec(
+        struct agent_container *c, Mete__Agent__Command__Launch *l, struct task_place *place, struct error *e)
+{
+        Mete__V1__TaskInfo stand_in = METE__V1__TASK_INFO__INIT;
+        Mete__V1__TaskID id = METE__V1__TASK_ID__INIT;
+        _cleanup_free_ char *token =
+                executor_token_new(c->agent, container_framework_id(c), container_label(c), container_id(c));
+
+        id.value = c->info->executor->executor_id->value;
+        stand_in.name = id.value;
+        stand_in.task_id = &id;
+        executor_fill_stand_in(c->executor, &stand_in);
+        l->task = &stand_in;
+        place->executor_token = token;
+        int r = task_spec_build(l, place, &c->spec, e);
+        if (r == 0)
+                c->spec.agent_socket_dir = xstrdup(c->agent->socket_dir);
+        return r;
 }
 
 int launch_build_spec(struct agent_container *c, bool recovered, struct error *e)
 {
         Mete__Agent__Command__Launch l = METE__AGENT__COMMAND__LAUNCH__INIT;
-        Mete__V1__TaskInfo stand_in = METE__V1__TASK_INFO__INIT;
-        Mete__V1__TaskID id = METE__V1__TASK_ID__INIT;
         struct task_place place = place_of(c, recovered);
 
         l.framework = c->info->framework;
         l.task = c->info->task;
         l.isolation = c->info->isolation;
-        if (c->executor) {
-                id.value = c->info->executor->executor_id->value;
-                stand_in.name = id.value;
-                stand_in.task_id = &id;
-                executor_fill_stand_in(c->executor, &stand_in);
-                l.task = &stand_in;
-        }
-        return task_spec_build(&l, &place, &c->spec, e);
+        return c->executor ? build_executor_spec(c, &l, &place, e) : task_spec_build(&l, &place, &c->spec, e);
 }
 
 /* ---- checkpoint ---- */

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/executors/executors.h"
 #include "agent/offered_resources.h"
@@ -14,6 +15,20 @@
 
 #define ATTRIBUTES_MAX 64
 
+/* "slaves/latest", as tools look for it: beside the directories of ids that this agent had before. */
+static void link_latest(const struct agent *a, const char *agent_id)
+{
+        char target[ID_LENGTH_MAX + 1];
+        ssize_t n = readlinkat(a->work_fd, "slaves/latest", target, sizeof(target));
+
+        if (n == (ssize_t)strlen(agent_id) && memcmp(target, agent_id, (size_t)n) == 0)
+                return;
+        (void)unlinkat(a->work_fd, "slaves/latest", 0);
+        if (mkdir_parents_at(a->work_fd, "slaves", 0755) < 0 ||
+                symlinkat(agent_id, a->work_fd, "slaves/latest") < 0)
+                log_debug("cannot make the link slaves/latest: %s", strerror(errno));
+}
+
 int registration_accept(struct agent *a, const char *agent_id, struct error *e)
 {
         int r = id_validate(agent_id, "subscribed.agent_id", e);
@@ -22,7 +37,10 @@ int registration_accept(struct agent *a, const char *agent_id, struct error *e)
                 return r;
         if (a->identity.agent_id && !str_equal(a->identity.agent_id, agent_id))
                 log_warning("the master calls this agent %s now, it was %s", agent_id, a->identity.agent_id);
-        return identity_set_agent_id(&a->identity, agent_id, e);
+        r = identity_set_agent_id(&a->identity, agent_id, e);
+        if (r == 0)
+                link_latest(a, agent_id);
+        return r;
 }
 
 /* ---- attributes: each message is one allocation with what it points to ---- */

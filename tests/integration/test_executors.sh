@@ -45,7 +45,7 @@ task() { # task ID DATA EXECUTOR-JSON [MEM]
 }
 launch() { call "{\"launch\":[$1]}"; }
 message() { call "{\"type\":\"MESSAGE\",\"message\":{\"agent_id\":\"AGENT\",\"executor_id\":{\"value\":\"$1\"},\"data\":\"$(printf %s "$2" | base64 -w0)\"}}"; }
-sandbox() { echo "$SCRATCH"/agent/slaves/*/frameworks/*/executors/"$1"/runs/latest; }
+sandbox() { echo "$SCRATCH"/agent/slaves/latest/frameworks/*/executors/"$1"/runs/latest; }
 launches() { grep -c "^launch $2\$" "$(sandbox "$1")/log"; }
 container() { basename "$(readlink "$(sandbox "$1")")"; }
 memory_limit() { cat /sys/fs/cgroup/"$CGROUP_ROOT/containers/$(container "$1")"/memory.max /sys/fs/cgroup/memory/"$CGROUP_ROOT/containers/$(container "$1")"/memory.limit_in_bytes 2>/dev/null; }
@@ -167,6 +167,29 @@ test_executors_that_cannot_start_fail_their_tasks() {
         launch "$(task n1 stay "$x")"
         wait_update n1 FAILED
         expect_equal "$(status_of n1 FAILED | jq -r '.reason')" REASON_CONTAINER_LAUNCH_FAILED
+}
+
+test_what_an_executor_needs_is_fetched_first() {
+        local x
+        x=$(executor fetched | jq -c --arg uri "$SCRATCH/framework.py" '.command = {value: "exec python3 ./framework.py executor", uris: [{value: $uri}]}')
+        launch "$(task f1 stay "$x")"
+        wait_update f1 RUNNING
+        end_executor fetched
+        x=$(executor unfetched | jq -c '.command.uris = [{value: "/no/such/file"}]')
+        launch "$(task f2 stay "$x")"
+        wait_update f2 FAILED
+        expect_equal "$(status_of f2 FAILED | jq -r '.reason')" REASON_CONTAINER_LAUNCH_FAILED
+        expect_match "$(status_of f2 FAILED | jq -r '.message')" '/no/such/file'
+}
+
+test_executors_that_never_subscribe_are_killed() {
+        kill_agent
+        start_agent --executor-registration-timeout 1s
+        launch "$(task q1 stay "$(executor silent | jq -c '.command.value = "exec sleep 1000"')")"
+        wait_update q1 FAILED
+        expect_equal "$(status_of q1 FAILED | jq -r '.reason')" REASON_EXECUTOR_REGISTRATION_TIMEOUT
+        kill_agent
+        start_agent
 }
 
 test_a_deaf_executor_is_killed_after_the_grace() {

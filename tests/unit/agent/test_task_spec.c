@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "agent/task_spec.h"
+#include "lib/base/time.h"
 #include "lib/net/codec.h"
 
 static const struct task_place place = {
@@ -179,9 +180,98 @@ static void refusals(void **state)
         }
 }
 
+/* An executor's container: a stand-in for a task, with the limits of the executor and its tasks. */
+static int build_executor(const char *launch, struct container_spec *ret, struct error *e)
+{
+        static const struct container_limits limits = {300, 400, 64u << 20, 96u << 20, UINT64_MAX};
+        static char *const variables[] = {
+                (char *)"FROM_OPTION=1", (char *)"PATH=/option", (char *)"MESOS_CHECKPOINT=no"};
+        const struct string_list base = {(char **)variables, 3};
+        struct task_place at = place;
+        ProtobufCMessage *m;
+
+        at.executor = true;
+        at.limits = &limits;
+        at.executor_token = "t.o.k";
+        at.shutdown_grace_ns = 1500 * NSEC_PER_MSEC;
+        at.recovery_timeout_ns = 15 * 60 * NSEC_PER_SEC;
+        at.domain_socket = "/run/mete-agent/agent.sock";
+        at.environment = &base;
+        if (message_decode(
+                    CODEC_JSON, &mete__agent__command__launch__descriptor, launch, strlen(launch), &m, e) < 0)
+                fail_msg("the test's own message: %s", error_message(e));
+        int r = task_spec_build((const Mete__Agent__Command__Launch *)m, &at, ret, e);
+        message_free(m);
+        return r;
+}
+
+#define CHECKPOINTING                                                                                        \
+        "\"framework\":{\"user\":\"nobody\",\"name\":\"n\",\"checkpoint\":true,\"id\":{\"value\":\"f\"}}"
+
+static void executors(void **state)
+{
+        CLEANUP(container_spec_done) struct container_spec s = {0};
+        _cleanup_error_ struct error e = {0};
+
+        int r = build_executor(
+                "{" CHECKPOINTING "," TASK(RESOURCES("9", "9"),
+                        "\"command\":{\"value\":\"x\",\"environment\":{\"variables\":[{\"name\":\"MINE\","
+                        "\"value\":\"2\"},{\"name\":\"FROM_OPTION\",\"value\":\"3\"}]}}") "}",
+                &s, &e);
+        if (r < 0)
+                fail_msg("%s", error_message(&e));
+        assert_int_equal(s.milli_cpus, 300); /* the limits given, not the resources */
+        assert_int_equal(s.memory_limit_bytes, 96u << 20);
+        assert_int_equal(s.network, CONTAINER_NETWORK_HOST);
+        static const struct {
+                const char *name, *value;
+        } expected[] = {{"MESOS_FRAMEWORK_ID", "f"}, {"MESOS_EXECUTOR_ID", "17.0"}, {"MESOS_SLAVE_ID", "a"},
+                {"MESOS_AGENT_ENDPOINT", "127.0.0.1:5051"}, {"MESOS_SLAVE_PID", "slave(1)@127.0.0.1:5051"},
+                {"MESOS_DIRECTORY", "/srv/agent/c"}, {"MESOS_SANDBOX", "/mnt/mesos/sandbox"},
+                {"MESOS_DOMAIN_SOCKET", "/run/mete-agent/agent.sock"}, {"MESOS_CHECKPOINT", "1"},
+                {"MESOS_RECOVERY_TIMEOUT", "15mins"}, {"MESOS_SUBSCRIPTION_BACKOFF_MAX", "2secs"},
+                {"MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD", "1500ms"}, {"MESOS_HTTP_COMMAND_EXECUTOR", "0"},
+                {"MESOS_EXECUTOR_AUTHENTICATION_TOKEN", "t.o.k"}, {"LIBPROCESS_PORT", "0"}, {"MINE", "2"},
+                {"FROM_OPTION", "3"}, {"PATH", "/option"}};
+        for (size_t i = 0; i < ELEMENTSOF(expected); i++) {
+                const char *value = variable(&s, expected[i].name);
+
+                if (!str_equal(value, expected[i].value))
+                        fail_msg("%s: %s", expected[i].name, value ? value : "(unset)");
+        }
+        assert_null(variable(&s, "MESOS_TASK_ID"));
+}
+
+static void executors_of_frameworks_without_checkpoints(void **state)
+{
+        CLEANUP(container_spec_done) struct container_spec s = {0};
+        _cleanup_error_ struct error e = {0};
+
+        assert_int_equal(
+                build_executor("{" FRAMEWORK "," TASK(RESOURCES("1", "64"), TRUE_COMMAND) "}", &s, &e), 0);
+        assert_string_equal(variable(&s, "MESOS_CHECKPOINT"), "0");
+        assert_null(variable(&s, "MESOS_RECOVERY_TIMEOUT"));
+        assert_null(variable(&s, "MESOS_SUBSCRIPTION_BACKOFF_MAX"));
+}
+
+static void executors_are_refused_by_their_own_fields(void **state)
+{
+        CLEANUP(container_spec_done) struct container_spec s = {0};
+        _cleanup_error_ struct error e = {0};
+
+        assert_int_equal(build_executor("{" FRAMEWORK
+                                        "," TASK(RESOURCES("1", "64"), "\"command\":{\"value\":\"\"}") "}",
+                                 &s, &e),
+                -EINVAL);
+        assert_true(str_has_prefix(error_message(&e), "task.executor.command.value: "));
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(executors),
+                cmocka_unit_test(executors_of_frameworks_without_checkpoints),
+                cmocka_unit_test(executors_are_refused_by_their_own_fields),
                 cmocka_unit_test(plain_command),
                 cmocka_unit_test(shell_and_limits),
                 cmocka_unit_test(root_must_be_asked_for),

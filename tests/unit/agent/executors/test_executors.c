@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "agent/api/api_internal.h"
+#include "agent/api/read.h"
 #include "agent/checkpoint_tasks.h"
 #include "agent/executors/executors.h"
 #include "lib/base/log.h"
@@ -100,6 +101,7 @@ static int setup(void **state)
         assert_int_equal(worker_pool_new(a->loop, 1, 64, &a->pool, &e), 0);
         gc_start(&a->gc, a->loop, a->pool, a->work_fd, NSEC_PER_SEC, 10);
         f->api.agent = a;
+        f->api.history = read_history_new();
         a->api = &f->api;
         assert_int_equal(http_server_new(a->loop, NULL, &f->api.server, &e), 0);
         api_executor_routes(&f->api);
@@ -124,6 +126,8 @@ static int teardown(void **state)
 
         http_client_free(f->stream);
         http_server_free(f->api.server);
+        read_history_free(f->api.history);
+        a->api = NULL;
         HASH_ITER (hh, a->containers, c, tmp)
                 container_free(c);
         assert_null(a->executors);

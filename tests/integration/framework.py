@@ -70,7 +70,7 @@ class Scheduler:
 
     def launch(self, line):
         offer = self.offers.get()
-        while not any(r["name"] == "mem" and r["scalar"]["value"] > 1000 for r in offer["resources"]):
+        while not all(any(r["name"] == name and r["scalar"]["value"] > least for r in offer["resources"]) for name, least in (("cpus", 0.5), ("mem", 1000))):
             # What one task left over: back to where it becomes one with the rest.
             self.call({"type": "DECLINE", "decline": {"offer_ids": [offer["id"]], "filters": {"refuse_seconds": 0}}})
             offer = self.offers.get()
@@ -95,6 +95,7 @@ class Scheduler:
                     self.launch(line)
                 elif "hold" in line:
                     self.hold = line["hold"]
+                    self.note({"type": "HELD"})
                 else:
                     for part in line.values():
                         if isinstance(part, dict) and part.get("agent_id") == "AGENT":
@@ -128,7 +129,7 @@ class Scheduler:
 
 
 class Executor:
-    """Task data: "stay", "finish", "die". Messages: "finish TASK", "exit N", "eat MIB", "free", "look FILE" (what it sees of itself), "deaf" (ends at no
+    """Task data: "stay", "finish", "die", "await" (the file TASK.go in the sandbox). Messages: "finish TASK", "exit N", "eat MIB", "free", "look FILE" (what it sees of itself), "deaf" (ends at no
     SHUTDOWN), anything else comes back."""
 
     def __init__(self):
@@ -156,8 +157,8 @@ class Executor:
         self.updates[status["uuid"]] = {"status": status}
         try:
             self.call({"type": "UPDATE", "update": {"status": status}})
-        except OSError:
-            pass  # told again with the next subscription
+        except (OSError, http.client.HTTPException) as e:
+            self.log("not told: %s" % e)  # told again with the next subscription
 
     def launch(self, task):
         name = task["task_id"]["value"]
@@ -169,6 +170,13 @@ class Executor:
         self.update(name, "TASK_RUNNING")
         if what == "finish":
             self.update(name, "TASK_FINISHED")
+        if what == "await":
+            threading.Thread(target=self.finish_on, args=(name,), daemon=True).start()
+
+    def finish_on(self, name):
+        while not os.path.exists(os.environ["MESOS_SANDBOX"] + "/" + name + ".go"):
+            time.sleep(0.02)
+        self.update(name, "TASK_FINISHED")
 
     def message(self, text):
         word, _, rest = text.partition(" ")

@@ -206,10 +206,13 @@ test_a_deaf_executor_is_killed_after_the_grace() {
 test_executors_outlive_the_agent() {
         local x
         x=$(executor survivor)
-        launch "$(task r1 stay "$x"),$(task r2 stay "$x")"
+        launch "$(task r1 stay "$x"),$(task r2 stay "$x"),$(task r4 await "$x")"
         wait_update r1 RUNNING
         wait_update r2 RUNNING
+        wait_update r4 RUNNING
         kill_agent
+        touch "$(sandbox survivor)/r4.go"
+        wait_until 10 grep -q '^not told' "$(sandbox survivor)/log" || fail "r4 has not ended: $(cat "$(sandbox survivor)/log")"
         start_agent
         wait_until 20 grep -q 'executor survivor: subscribed again' "$SCRATCH/agent.log" || fail "it did not subscribe again: $(tail -5 "$SCRATCH/agent.log")"
         launch "$(task r3 finish "$x")"
@@ -217,11 +220,35 @@ test_executors_outlive_the_agent() {
         message survivor "finish r1"
         wait_update r1 FINISHED
         wait_until 10 limit_is survivor $((64 + 32)) || fail "limit: $(memory_limit survivor)"
-        expect_equal "$(launches survivor 'r[123]')" 3 launches
+        wait_update r4 FINISHED
+        expect_equal "$(count '.type == "UPDATE" and .update.status.state == "TASK_FINISHED" and .update.status.task_id.value == "r4"')" 1 "ends of r4"
+        expect_equal "$(launches survivor 'r[1234]')" 4 launches
         expect_equal "$(count '.type == "UPDATE" and .update.status.state == "TASK_FINISHED" and .update.status.task_id.value == "r1"')" 1 "ends of r1"
         end_executor survivor
         wait_update r2 FAILED
 }
+
+# What the framework has not acknowledged is told again, by another agent and under the same uuid, until it is.
+test_updates_wait_for_their_acknowledgement() {
+        launch "$(task u1 await "$(executor waiting)")"
+        wait_update u1 RUNNING
+        call '{"hold":true}'
+        wait_until 5 drained || fail "calls are left"
+        touch "$(sandbox waiting)/u1.go"
+        wait_update u1 FINISHED
+        kill_agent
+        start_agent
+        wait_until 20 told_twice || fail "not told again"
+        expect_equal "$(jq -rs '[.[] | select(.type == "UPDATE" and .update.status.task_id.value == "u1" and .update.status.state == "TASK_FINISHED") | .update.status.uuid] | unique | length' "$EVENTS")" 1 "uuids"
+        call '{"hold":false}'
+        kill_agent
+        start_agent
+        wait_until 20 grep -q 'executor waiting: subscribed again' "$SCRATCH/agent.log" || fail "not back"
+        end_executor waiting
+        wait_until 20 no_containers || fail "left: $(ls "$SCRATCH/agent/meta/containers")"
+}
+told_twice() { [ "$(count '.type == "UPDATE" and .update.status.state == "TASK_FINISHED" and .update.status.task_id.value == "u1"')" -ge 2 ]; }
+drained() { [ "$(count '.type == "HELD"')" -ge 1 ]; }
 
 test_executors_that_do_not_come_back_are_killed() {
         launch "$(task s1 stay "$(executor stopped)")"

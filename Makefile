@@ -290,7 +290,7 @@ format-check: ## fail when a C file is not formatted
 MAN := $(wildcard docs/man/*.[1-8])
 UNITS := $(notdir $(wildcard deploy/systemd/*.service))
 # file:place below prefix:mode
-INSTALL_LIST := $B/bin/mete:bin/mete:755 \
+INSTALL_LIST := $B/bin/mete:bin/mete:755 $B/bin/mete-sim:bin/mete-sim:755 \
   $(foreach b,mete-master mete-agent,$B/bin/$b:sbin/$b:755) \
   $(foreach b,mete-shim mete-fetcher,$B/bin/$b:libexec/mete/$b:755) \
   $(foreach m,$(MAN),$m:share/man/man$(subst .,,$(suffix $m))/$(notdir $m):644) \

@@ -4,7 +4,7 @@ test: ## install what the tests need, then run every ring (as root)
 	@deploy/install-deps
 	@$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc)) test-build
 	@tests/run
-test-build: all $(UNIT) $B/tests/payload fuzz-replay-build sanitizers-build
+test-build: all $(UNIT) $B/tests/payload fuzz-replay-build sanitizers-build $B/npm/installed
 sanitizers-build:
 	@$(MAKE) --no-print-directory SAN=address,undefined unit-build fuzz-replay-build payload
 unit-build: all $(UNIT)
@@ -13,12 +13,15 @@ test-sanitizers: sanitizers-build ## unit tests, fuzz corpora and integration un
 	@tests/run sanitizers
 test-unit: unit-build ## unit tests alone
 	@tests/run unit
-test-integration: all $B/tests/payload ## the real binaries on this machine, as root
+test-integration: all $B/tests/payload $B/npm/installed ## the real binaries on this machine, as root
 	@tests/run integration
 test-vm: all $B/tests/payload ## the same on a pure cgroup v2 kernel under qemu
 	@tests/run vm
 bench: all $B/tests/payload $B/tests/interleave ## time and memory, as ratios to runc and bwrap measured in the same run
 	@tools/bench/run
+
+bench-frameworks: all ## calls, launches and memory of one master under simulated agents and a framework
+	@tools/bench/frameworks
 
 # Fuzz targets: libFuzzer binaries (`make fuzz`, then run one), and a plain driver that replays the corpora as tests.
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
@@ -49,8 +52,13 @@ $(GEN)/tests/syscalls.inc: | $(GEN)/tests/
 	  sed -nE 's/^#define __NR_([a-z0-9_]+) ([0-9]+)$$/{"\1", \2},/p' | sort >$@
 $B/tests/payload: $(GEN)/tests/syscalls.inc
 
-.PHONY: test test-build test-fuzz unit-build sanitizers-build payload test-unit test-sanitizers test-integration test-vm bench fuzz fuzz-build fuzz-replay-build \
+.PHONY: test test-build test-fuzz unit-build sanitizers-build payload test-unit test-sanitizers test-integration test-vm bench bench-frameworks fuzz fuzz-build fuzz-replay-build \
         coverage
+
+# A client that is not ours, for tests/integration/test_npm.sh.
+$B/npm/installed: tests/integration/npm/package.json | $B/npm/
+	$(call say,NPM,$@)
+	$Qcp $< $B/npm/ && npm install --prefix $B/npm --no-package-lock --no-audit --no-fund --ignore-scripts --loglevel=error >/dev/null && touch $@
 
 $B/tests/interleave: $B/obj/tools/bench/interleave.o $(call archive,base) $B/flags | $B/tests/
 	$(call say,LINK,$@)

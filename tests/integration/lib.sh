@@ -76,6 +76,7 @@ AGENT_WRAPPER=()
 # The daemons' pids live in files: a test function is a subshell, and the next one must find them.
 running() { # running NAME: not gone and not a zombie
         local stat
+        [ -s "$SCRATCH/$1.pid" ] || return 1
         stat=$(sed 's/.*) //' "/proc/$(cat "$SCRATCH/$1.pid" 2>/dev/null)/stat" 2>/dev/null) || return 1
         [ -n "$stat" ] && [ "${stat%% *}" != Z ]
 }

@@ -45,6 +45,12 @@ struct sim_agent {
         size_t framework_count;
 };
 
+/* Of all agents. */
+static struct {
+        uint64_t registrations, launched, repeated_launches, sent, acknowledged_ends, kills;
+        uint64_t live; /* launched, and their end is not acknowledged */
+} seen;
+
 static void agent_lost(struct wire *w, const char *why, void *userdata);
 
 /* ---- calls ---- */
@@ -86,6 +92,7 @@ static void task_send(struct sim_task *t)
         update.status = &status;
         update.has_latest_state = true;
         update.latest_state = t->state;
+        seen.sent++;
         call.type = METE__AGENT__CALL__TYPE__UPDATE;
         call.update = &update;
         agent_call(t->agent, &call);
@@ -142,6 +149,8 @@ static void task_next(struct sim_task *t)
 {
         t->pending = false;
         if (task_state_is_terminal(t->state)) {
+                seen.acknowledged_ends++;
+                seen.live--;
                 task_free(t);
                 return;
         }
@@ -168,8 +177,12 @@ static void on_launch(struct sim_agent *a, const Mete__Agent__Command *c)
         const Mete__Agent__Command__Launch *l = c->launch;
         struct sim_task *t;
 
-        if (task_find(a, l->framework->id, l->task->task_id))
+        if (task_find(a, l->framework->id, l->task->task_id)) {
+                seen.repeated_launches++;
                 return;
+        }
+        seen.launched++;
+        seen.live++;
         remember_framework(a, l->framework);
         t = NEW0(struct sim_task);
         t->agent = a;
@@ -192,6 +205,7 @@ static void on_kill(struct sim_agent *a, const Mete__Agent__Command *c)
         if (!t || t->kill_wanted || task_state_is_terminal(t->state))
                 return;
         t->kill_wanted = true;
+        seen.kills++;
         if (!t->pending)
                 task_end(t);
 }
@@ -218,6 +232,7 @@ static void on_subscribed(struct sim_agent *a, const Mete__Agent__Command *c)
         _cleanup_error_ struct error e = {0};
         struct sim_task *t, *next;
 
+        seen.registrations++;
         free(a->id);
         a->id = xstrdup(c->subscribed->agent_id->value);
         (void)snprintf(a->stream_id, sizeof(a->stream_id), "%s", c->subscribed->stream_id);
@@ -366,4 +381,27 @@ int sim_agents_start(struct sim *s, const struct sim_agents_options *o, struct e
                 agent_connect(a);
         }
         return 0;
+}
+
+void sim_agents_report(struct sim *s)
+{
+        const struct {
+                const char *name;
+                uint64_t value;
+        } rows[] = {
+                {"registrations", seen.registrations},
+                {"launched", seen.launched},
+                {"repeated_launches", seen.repeated_launches},
+                {"kills", seen.kills},
+                {"updates_sent", seen.sent},
+                {"ends_acknowledged", seen.acknowledged_ends},
+                {"live", seen.live},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+                if (s->json)
+                        printf("%s\"%s\":%ju%s", i == 0 ? "{" : ",", rows[i].name, (uintmax_t)rows[i].value,
+                                i + 1 == ELEMENTSOF(rows) ? "}\n" : "");
+                else
+                        printf("%-18s %ju\n", rows[i].name, (uintmax_t)rows[i].value);
 }

@@ -34,6 +34,7 @@ static const struct option_row agents_rows[] = {
                 "RUNNING updates of a task beside the first (default 0)", 1000000),
         ROW("hostname-prefix", OPTION_STRING, agents.prefix, "TEXT",
                 "hostnames are this and a number (default sim)", 0),
+        ROW("json", OPTION_BOOL, json, NULL, "print the report as JSON", 0),
         COMMON_ROWS,
 };
 static const struct option_row scheduler_rows[] = {
@@ -76,7 +77,7 @@ static const struct {
                                    "is interrupted.",
                         .rows = agents_rows,
                         .count = ELEMENTSOF(agents_rows)},
-                start_agents, NULL},
+                start_agents, sim_agents_report},
         {"scheduler",
                 {.program = "mete-sim scheduler",
                         .synopsis = "[options]",

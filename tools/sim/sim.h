@@ -19,8 +19,10 @@ struct sim_agents_options {
         uint64_t extra_updates; /* RUNNING again, this often */
         char *prefix;           /* of hostnames */
 };
-/* Never ends by itself but when the master refuses an agent. */
+/* Never ends by itself. */
 int sim_agents_start(struct sim *s, const struct sim_agents_options *o, struct error *e) WARN_UNUSED;
+/* Prints what the agents saw. */
+void sim_agents_report(struct sim *s);
 
 struct sim_scheduler_options {
         uint64_t tasks;

@@ -63,18 +63,58 @@ static int authorize_command(
                 c->user, f->info->user);
 }
 
+static int refuse_capabilities(const Mete__V1__CapabilityInfo *set, const char *field, struct error *e)
+{
+        if (!set || set->n_capabilities == 0)
+                return 0;
+        return error_set(e, -EPERM,
+                "%s: only frameworks of root may ask for capabilities: an empty set is expected", field);
+}
+
+/* As for jobs: who may not choose a user gets no right that root's agent could give. */
+static int authorize_container(
+        const struct framework *f, const Mete__V1__ContainerInfo *c, const char *field, struct error *e)
+{
+        const Mete__V1__LinuxInfo *l = c ? c->linux_info : NULL;
+        _cleanup_free_ char *effective = xasprintf("%s.linux_info.effective_capabilities", field),
+                            *bounding = xasprintf("%s.linux_info.bounding_capabilities", field);
+        int r = 0;
+
+        if (!c || f->privileged)
+                return 0;
+        if (l)
+                r = refuse_capabilities(l->effective_capabilities, effective, e);
+        if (l && r >= 0)
+                r = refuse_capabilities(l->bounding_capabilities, bounding, e);
+        for (size_t i = 0; r >= 0 && c->rlimit_info && i < c->rlimit_info->n_rlimits; i++) {
+                Mete__V1__RLimitInfo__RLimit__Type type = c->rlimit_info->rlimits[i]->type;
+
+                if (type == METE__V1__RLIMIT_INFO__RLIMIT__TYPE__RLMT_NICE ||
+                        type == METE__V1__RLIMIT_INFO__RLIMIT__TYPE__RLMT_RTPRIO)
+                        r = error_set(e, -EPERM,
+                                "%s.rlimit_info.rlimits[%zu].type: only frameworks of root may set NICE and "
+                                "RTPRIO",
+                                field, i);
+        }
+        return r;
+}
+
 int executor_authorize(
         const struct framework *f, const Mete__V1__ExecutorInfo *x, const char *field, struct error *e)
 {
-        _cleanup_free_ char *command = xasprintf("%s.command", field);
+        _cleanup_free_ char *command = xasprintf("%s.command", field),
+                            *container = xasprintf("%s.container", field);
+        int r = authorize_command(f, x->command, command, e);
 
-        return authorize_command(f, x->command, command, e);
+        return r < 0 ? r : authorize_container(f, x->container, container, e);
 }
 
 int task_authorize(const struct framework *f, const Mete__V1__TaskInfo *t, struct error *e)
 {
         int r = authorize_command(f, t->command, "task.command", e);
 
+        if (r >= 0)
+                r = authorize_container(f, t->container, "task.container", e);
         if (r >= 0 && t->executor)
                 r = executor_authorize(f, t->executor, "task.executor", e);
         if (r >= 0 && t->check && t->check->command)

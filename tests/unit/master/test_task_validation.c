@@ -68,6 +68,7 @@ static void place_stop(struct place *p)
 #define LIMITS(more) TASK(", \"limits\": {" more "}")
 #define CHECK(more) TASK(", \"check\": {" more "}")
 #define HEALTH(more) TASK(", \"health_check\": {" more "}")
+#define CONTAINER(more) ", \"container\": {\"type\": \"MESOS\", " more "}"
 
 struct row {
         const char *task;
@@ -337,6 +338,20 @@ static void test_users(void **state)
                         "task.check.command.command.user"},
                 {HEALTH("\"type\": \"COMMAND\", \"command\": {\"value\": \"x\", \"user\": \"root\"}"),
                         "task.health_check.command.user"},
+                /* what the agent could give them of root's */
+                {TASK(CONTAINER("\"linux_info\": {\"effective_capabilities\": {\"capabilities\": "
+                                "[\"SYS_ADMIN\"]}}")),
+                        "task.container.linux_info.effective_capabilities"},
+                {TASK(CONTAINER("\"linux_info\": {\"bounding_capabilities\": {\"capabilities\": "
+                                "[\"CHOWN\"]}}")),
+                        "task.container.linux_info.bounding_capabilities"},
+                {TASK(CONTAINER("\"linux_info\": {\"effective_capabilities\": {}}")), NULL},
+                {EXECUTOR(EXECUTOR_RUN CONTAINER("\"linux_info\": {\"effective_capabilities\": "
+                                                 "{\"capabilities\": [\"DAC_OVERRIDE\"]}}")),
+                        "task.executor.container.linux_info.effective_capabilities"},
+                {TASK(CONTAINER("\"rlimit_info\": {\"rlimits\": [{\"type\": \"RLMT_RTPRIO\"}]}")),
+                        "task.container.rlimit_info.rlimits[0].type"},
+                {TASK(CONTAINER("\"rlimit_info\": {\"rlimits\": [{\"type\": \"RLMT_CORE\"}]}")), NULL},
         };
         struct place p;
 

@@ -42,6 +42,8 @@ static const struct option_row scheduler_rows[] = {
         ROW("batch", OPTION_U64, scheduler.batch, "N", "tasks in one ACCEPT, at most (default 50)", 10000),
         ROW("in-flight", OPTION_U64, scheduler.in_flight, "N",
                 "tasks that are launched and not over, at most (default 10000)", 10000000),
+        ROW("rate", OPTION_U64, scheduler.rate, "N",
+                "launch this many a second (default 0: as fast as offers come)", 10000000),
         ROW("cpus", OPTION_MILLI, scheduler.milli_cpus, "N", "of a task (default 0.1)", UINT64_C(1024000)),
         ROW("mem", OPTION_SIZE, scheduler.memory_bytes, "SIZE", "of a task (default 32M)", 0),
         ROW("failover-timeout", OPTION_DURATION, scheduler.failover_ns, "TIME",

@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 #include "lib/base/id.h"
 #include "lib/base/log.h"
@@ -18,12 +19,19 @@
 #define PATH "/api/v1/scheduler"
 #define RECONNECT_NS (100 * NSEC_PER_MSEC)
 #define RECONCILE_NS (5 * NSEC_PER_SEC) /* without news for this long */
+#define PACE_NS (2 * NSEC_PER_MSEC)
 #define REFUSE_FOR_EVER 31536000.0
 
 typedef Mete__V1__Scheduler__Call call_t;
 typedef Mete__V1__Scheduler__Event event_t;
 
 enum task_phase { TASK_WAITING, TASK_LAUNCHED, TASK_RUNS, TASK_OVER };
+
+/* An offer that is kept until there is something to launch on it. */
+struct held_offer {
+        Mete__V1__Offer *offer; /* owned */
+        struct held_offer *prev, *next;
+};
 
 struct one_task {
         enum task_phase phase;
@@ -41,6 +49,10 @@ static struct {
         struct wire *stream, *calls;
         struct loop_timer *reconnect, *quiet;
         struct one_task *tasks;
+        struct held_offer *offers; /* DL, owned */
+        struct loop_timer *pace;   /* launches on what is held: batches, and not one task whenever one ends */
+        uint64_t allowed;          /* tasks that may have been launched by now */
+        bool draining;             /* all is over but the answers to calls */
         uint64_t next, over, in_flight, finished, subscriptions, refused, repeated, updates, unknown;
         uint64_t declined;
         struct mono_time begin, end;
@@ -49,15 +61,25 @@ static struct {
 
 static void lost(struct wire *w, const char *why, void *userdata);
 
+static void stop_when_drained(void)
+{
+        if (!x.draining || (x.calls && wire_waiting(x.calls) > 0))
+                return;
+        x.end = mono_now();
+        loop_stop(x.sim->loop);
+}
+
 /* ---- calls ---- */
 
 static void on_done(struct wire *w, int status, uint64_t latency_ns, void *userdata)
 {
         struct histogram *h = userdata;
 
-        histogram_add(h, latency_ns);
+        if (h)
+                histogram_add(h, latency_ns);
         if (status != 202)
                 x.refused++;
+        stop_when_drained();
 }
 
 static void send_call(call_t *call, struct histogram *h)
@@ -73,7 +95,7 @@ static void send_call(call_t *call, struct histogram *h)
         out.len = 0;
         if (message_encode(x.codec, &call->base, &out) < 0)
                 abort(); /* what we build ourselves is valid */
-        wire_post(x.calls, PATH, x.headers, out.data, out.len, h ? on_done : NULL, h);
+        wire_post(x.calls, PATH, x.headers, out.data, out.len, on_done, h);
 }
 
 static void acknowledge(const Mete__V1__TaskStatus *s)
@@ -228,7 +250,7 @@ static size_t how_many(const Mete__V1__Offer *offer)
 {
         _cleanup_resources_ struct resources r = {0};
         uint64_t room = x.in_flight < x.options->in_flight ? x.options->in_flight - x.in_flight : 0;
-        uint64_t n = MIN(x.options->tasks - x.next, room);
+        uint64_t n = MIN(x.allowed - x.next, room);
 
         if (resources_from_proto(offer->resources, offer->n_resources, "resources", &r, NULL) < 0)
                 return 0;
@@ -241,8 +263,8 @@ static size_t how_many(const Mete__V1__Offer *offer)
 
 static void finish(void)
 {
-        x.end = mono_now();
-        loop_stop(x.sim->loop);
+        x.draining = true;
+        stop_when_drained();
 }
 
 static void on_subscribed(const event_t *e)
@@ -254,23 +276,66 @@ static void on_subscribed(const event_t *e)
                 reconcile();
 }
 
+static void offer_drop(struct held_offer *h)
+{
+        DL_DELETE(x.offers, h);
+        message_free(h->offer);
+        free(h);
+}
+
+static void launch_on_held(void)
+{
+        struct held_offer *h, *next;
+
+        DL_FOREACH_SAFE (x.offers, h, next) {
+                size_t n = how_many(h->offer);
+
+                if (n > 0)
+                        launch(h->offer, n);
+                else if (x.next == x.options->tasks)
+                        decline(h->offer->id, REFUSE_FOR_EVER);
+                else
+                        continue; /* later */
+                offer_drop(h);
+        }
+}
+
+static void on_pace(struct loop_timer *t, void *userdata)
+{
+        uint64_t elapsed_ns = mono_elapsed_ns(x.begin, mono_now());
+
+        if (x.options->rate)
+                x.allowed = MIN(x.options->tasks,
+                        (uint64_t)((unsigned __int128)elapsed_ns * x.options->rate / NSEC_PER_SEC));
+        launch_on_held();
+}
+
 static void on_offers(const event_t *e)
 {
         for (size_t i = 0; i < e->offers->n_offers; i++) {
-                Mete__V1__Offer *offer = e->offers->offers[i];
-                size_t n;
+                struct held_offer *h;
 
                 if (x.options->declines) {
-                        decline(offer->id, 0);
+                        if (x.declined < x.options->declines)
+                                decline(e->offers->offers[i]->id, 0);
                         if (++x.declined == x.options->declines)
                                 finish();
                         continue;
                 }
-                n = how_many(offer);
-                if (n > 0)
-                        launch(offer, n);
-                else
-                        decline(offer->id, x.next == x.options->tasks ? REFUSE_FOR_EVER : 0.05);
+                h = NEW0(struct held_offer);
+                h->offer = message_copy(e->offers->offers[i]);
+                DL_APPEND(x.offers, h);
+        }
+        launch_on_held();
+}
+
+static void on_rescind(const event_t *e)
+{
+        struct held_offer *h, *next;
+
+        DL_FOREACH_SAFE (x.offers, h, next) {
+                if (str_equal(h->offer->id->value, e->rescind->offer_id->value))
+                        offer_drop(h);
         }
 }
 
@@ -328,6 +393,7 @@ static const struct {
 } events[] = {
         {METE__V1__SCHEDULER__EVENT__TYPE__SUBSCRIBED, offsetof(event_t, subscribed), on_subscribed},
         {METE__V1__SCHEDULER__EVENT__TYPE__OFFERS, offsetof(event_t, offers), on_offers},
+        {METE__V1__SCHEDULER__EVENT__TYPE__RESCIND, offsetof(event_t, rescind), on_rescind},
         {METE__V1__SCHEDULER__EVENT__TYPE__UPDATE, offsetof(event_t, update), on_update},
         {METE__V1__SCHEDULER__EVENT__TYPE__ERROR, offsetof(event_t, error), on_error},
 };
@@ -432,6 +498,9 @@ static void lost(struct wire *w, const char *why, void *userdata)
         log_info("the connection to the master broke: %s", why);
         x.stream = wire_free(x.stream);
         x.calls = wire_free(x.calls);
+        while (x.offers)
+                offer_drop(x.offers);
+        stop_when_drained();
         loop_timer_arm(x.reconnect, RECONNECT_NS, 0);
 }
 
@@ -449,6 +518,9 @@ int sim_scheduler_start(struct sim *s, const struct sim_scheduler_options *o, st
         x.quiet = loop_timer_new(s->loop, on_quiet, NULL);
         loop_timer_arm(x.quiet, RECONCILE_NS, RECONCILE_NS);
         x.begin = mono_now();
+        x.allowed = o->rate ? 0 : o->tasks;
+        x.pace = loop_timer_new(s->loop, on_pace, NULL);
+        loop_timer_arm(x.pace, PACE_NS, PACE_NS);
         connect_master();
         return 0;
 }
@@ -499,6 +571,9 @@ void sim_scheduler_stop(void)
         x.calls = wire_free(x.calls);
         x.reconnect = loop_timer_free(x.reconnect);
         x.quiet = loop_timer_free(x.quiet);
+        x.pace = loop_timer_free(x.pace);
+        while (x.offers)
+                offer_drop(x.offers);
         free(x.framework_id);
         free(x.headers);
         free(x.tasks);

@@ -29,6 +29,7 @@ struct sim_scheduler_options {
         uint64_t batch;                    /* tasks in one ACCEPT, at most */
         uint64_t milli_cpus, memory_bytes; /* of each task */
         uint64_t in_flight;                /* tasks launched and not ended, at most */
+        uint64_t rate;                     /* tasks a second; 0: as fast as offers come */
         uint64_t failover_ns;              /* of the framework */
         uint64_t declines;                 /* instead of launching: decline this many offers */
         bool partition_aware;

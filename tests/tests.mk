@@ -25,12 +25,15 @@ bench-frameworks: all ## calls, launches and memory of one master under simulate
 
 # Fuzz targets: libFuzzer binaries (`make fuzz`, then run one), and a plain driver that replays the corpora as tests.
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+# The master's modules and the agent's have functions of the same names: a target has one or the other. Fixtures of unit tests need cmocka.
+fuzz_archives = $(if $(filter master_% fuzz_master_%,$1),$(LIB_MASTER),$(LIB_ALL))
+FUZZ_LIBS = $(call pkg_libs,cmocka sqlite3 libpcre2-8) $(LIBS_AGENT) $(LIBS_FETCHER)
 FUZZ_REPLAY := $(FUZZ_SRC:tests/fuzz/%.c=$B/tests/fuzz/%)
 fuzz-replay-build: $(FUZZ_REPLAY)
 $B/tests/fuzz/%: $B/obj/tests/fuzz/%.o $B/obj/tests/fuzz/replay.o $(call archive,$(LIB_ALL)) $B/flags
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$Q$(CC) $(LDFLAGS_ALL) -o $@ $< $B/obj/tests/fuzz/replay.o $(call group,$(LIB_ALL)) $(call pkg_libs,sqlite3 libpcre2-8) $(LIBS_AGENT)
+	$Q$(CC) $(LDFLAGS_ALL) -o $@ $< $B/obj/tests/fuzz/replay.o $(call group,$(call fuzz_archives,$*)) $(FUZZ_LIBS)
 test-fuzz: fuzz-replay-build ## replay the corpora of the fuzz targets
 	@tests/run fuzz
 fuzz: ## libFuzzer targets in build/fuzz/, to be run by tests/fuzz/run
@@ -40,7 +43,7 @@ fuzz: ## libFuzzer targets in build/fuzz/, to be run by tests/fuzz/run
 fuzz-build: $(FUZZ_SRC:tests/fuzz/%.c=build/fuzz/%)
 build/fuzz/fuzz_%: $B/obj/tests/fuzz/fuzz_%.o $(call archive,$(LIB_ALL)) $B/flags
 	$(call say,LINK,$@)
-	$Q$(CC) -fsanitize=fuzzer,address,undefined -o $@ $< $(call group,$(LIB_ALL)) $(call pkg_libs,sqlite3 libpcre2-8) $(LIBS_AGENT)
+	$Q$(CC) -fsanitize=fuzzer,address,undefined -o $@ $< $(call group,$(call fuzz_archives,$*)) $(FUZZ_LIBS)
 
 coverage: ## run the unit tests with COV=1 and print the lines that they reach, folder by folder
 	@$(MAKE) --no-print-directory COV=1 unit-build

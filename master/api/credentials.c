@@ -178,7 +178,7 @@ const char *credentials_check(const struct credentials *c, const char *authoriza
         base64 = authorization + 6 + strspn(authorization + 6, " ");
         if (strlen(base64) > AUTHORIZATION_MAX || base64_decode(base64, strlen(base64), &bytes, &len) < 0)
                 return NULL;
-        text = xstrndup((const char *)bytes, len);
+        text = xstrndup(bytes ? (const char *)bytes : "", len);
         free(bytes);
         colon = strchr(text, ':');
         if (!colon)

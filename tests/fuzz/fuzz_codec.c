@@ -7,6 +7,8 @@
 
 #include "lib/net/codec.h"
 #include "proto/executor.pb-c.h"
+#include "proto/mete.pb-c.h"
+#include "proto/mete_agent.pb-c.h"
 #include "proto/scheduler.pb-c.h"
 #include "proto/validate.h"
 
@@ -19,6 +21,11 @@ static const ProtobufCMessageDescriptor *const kinds[] = {
         &mete__v1__executor__event__descriptor,
         &mete__v1__task__descriptor,
         &mete__v1__operation__descriptor,
+        &mete__v1__offer__operation__descriptor,
+        &mete__v1__task_info__descriptor,
+        &mete__api__call__descriptor,
+        &mete__agent__call__descriptor,
+        &mete__agent__command__descriptor,
 };
 
 static ProtobufCMessage *must_decode(

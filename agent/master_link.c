@@ -22,6 +22,14 @@
 
 /* Executors that ended while the master was away; bounded, for it sees the rest by what a registration does not list. */
 #define EXITS_MAX 1024
+/* Of executors, not taken by the master yet: what comes beyond is dropped, as messages may be. */
+#define MESSAGES_WAITING_MAX (8u << 20)
+#define MESSAGE_OVERHEAD 1024 /* ids and what a call costs us besides: empty messages count too */
+struct message_call {
+        struct master_link *link;
+        size_t len;
+};
+
 struct executor_exit {
         char *framework_id, *executor_id;
         int status;
@@ -32,6 +40,7 @@ struct master_link {
         struct agent *agent;
         struct executor_exit *exits; /* DL, owned, oldest first */
         size_t exit_count;
+        size_t message_bytes; /* of messages of executors that are on their way */
         struct http_client *stream, *calls;
         struct loop_timer *retry, *watchdog;
         unsigned attempt;
@@ -105,7 +114,8 @@ static void on_call_done(const struct http_response *r, void *userdata)
         lose(l, why);
 }
 
-static void send_call(struct master_link *l, Mete__Agent__Call *call, http_done_handler on_done)
+static bool send_call_for(
+        struct master_link *l, Mete__Agent__Call *call, http_done_handler on_done, void *userdata)
 {
         _cleanup_buffer_ struct buffer b = {0};
         Mete__V1__AgentID id = METE__V1__AGENT_ID__INIT;
@@ -115,10 +125,16 @@ static void send_call(struct master_link *l, Mete__Agent__Call *call, http_done_
         call->stream_id = l->stream_id;
         if (message_encode(CODEC_PROTOBUF, &call->base, &b) < 0) {
                 log_error("cannot encode a call of type %d to the master", (int)call->type);
-                return;
+                return false;
         }
         http_client_request(l->calls, "POST", PATH, CONTENT_TYPE, CONTENT_TYPE, b.data, b.len,
-                CALL_TIMEOUT_NS, on_done, l);
+                CALL_TIMEOUT_NS, on_done, userdata);
+        return true;
+}
+
+static void send_call(struct master_link *l, Mete__Agent__Call *call, http_done_handler on_done)
+{
+        (void)send_call_for(l, call, on_done, l);
 }
 
 void master_link_update(struct master_link *l, const Mete__Agent__StatusUpdate *u)
@@ -141,6 +157,33 @@ void master_link_usage(struct master_link *l, Mete__Agent__Call__Usage *u)
                 send_call(l, &call, on_call_done);
 }
 
+static void on_message_done(const struct http_response *r, void *userdata)
+{
+        struct message_call *m = userdata;
+        struct master_link *l = m->link;
+
+        l->message_bytes -= m->len;
+        free(m);
+        on_call_done(r, l);
+}
+
+static bool send_message(struct master_link *l, Mete__Agent__Call *call, size_t len)
+{
+        struct message_call *m;
+
+        if (!master_link_ready(l) || len > MESSAGES_WAITING_MAX ||
+                l->message_bytes > MESSAGES_WAITING_MAX - len)
+                return false;
+        m = NEW0(struct message_call);
+        *m = (struct message_call){l, len};
+        l->message_bytes += len;
+        if (send_call_for(l, call, on_message_done, m))
+                return true;
+        l->message_bytes -= len;
+        free(m);
+        return false;
+}
+
 void master_link_message(struct master_link *l, const char *framework_id, const char *executor_id,
         const void *data, size_t len)
 {
@@ -156,10 +199,8 @@ void master_link_message(struct master_link *l, const char *framework_id, const 
         m.data = (ProtobufCBinaryData){len, (uint8_t *)data};
         call.type = METE__AGENT__CALL__TYPE__MESSAGE;
         call.message = &m;
-        if (master_link_ready(l))
-                send_call(l, &call, on_call_done);
-        else
-                log_info("a message of executor %s is dropped: the master is away", executor_id);
+        if (!send_message(l, &call, len + MESSAGE_OVERHEAD))
+                log_info("a message of executor %s is dropped: the master is away, or behind", executor_id);
 }
 
 static void send_exit(struct master_link *l, const struct executor_exit *e)

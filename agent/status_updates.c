@@ -13,6 +13,11 @@ static void rearm(struct status_stream *s)
         s->retry_ns = STATUS_RETRY_MIN_NS;
 }
 
+static size_t size_of(const Mete__Agent__StatusUpdate *u)
+{
+        return protobuf_c_message_get_packed_size(&u->status->base);
+}
+
 void status_stream_done(struct status_stream *s)
 {
         for (size_t i = 0; i < s->count; i++)
@@ -40,6 +45,7 @@ int status_stream_push(struct status_stream *s, Mete__Agent__StatusUpdate *u)
         ensure_uuid(u->status);
         s->pending = xrealloc(s->pending, (s->count + 1) * sizeof(*s->pending));
         s->pending[s->count++] = u;
+        s->bytes += size_of(u);
         s->latest = u->status->state;
         s->has_latest = true;
         if (s->count == 1)
@@ -114,6 +120,7 @@ int status_stream_acknowledge(struct status_stream *s, const void *uuid, size_t 
                 return -ESTALE;
         s->terminal_acknowledged = task_state_is_terminal(head->state);
         remember(s, head);
+        s->bytes -= size_of(s->pending[0]);
         message_free(s->pending[0]);
         s->count--;
         memmove(s->pending, s->pending + 1, s->count * sizeof(*s->pending));
@@ -151,6 +158,9 @@ void status_stream_restore(struct status_stream *s, Mete__Checkpoint__Updates *u
         /* Every update that we wrote has a uuid; one of a damaged file gets its own here. */
         for (size_t i = 0; i < s->count; i++)
                 ensure_uuid(s->pending[i]->status);
+        s->bytes = 0;
+        for (size_t i = 0; i < s->count; i++)
+                s->bytes += size_of(s->pending[i]);
         if (u->has_acknowledged && u->has_acknowledged_state && u->acknowledged.len % UUID_BYTES == 0 &&
                 u->acknowledged.len <= sizeof(s->acknowledged)) {
                 memcpy(s->acknowledged, u->acknowledged.data, u->acknowledged.len);

@@ -18,6 +18,7 @@
 struct status_stream {
         Mete__Agent__StatusUpdate **pending; /* owned, oldest first */
         size_t count;
+        size_t bytes;               /* of the pending statuses, encoded */
         Mete__V1__TaskState latest; /* of the newest ever pushed */
         bool has_latest, terminal_acknowledged;
         uint8_t acknowledged[STATUS_REMEMBERED * UUID_BYTES]; /* uuids of the last ones, the last one last */

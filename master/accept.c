@@ -310,6 +310,8 @@ static int validate_group(struct accept *acc, const Mete__V1__Offer__Operation *
                 task_complete(&target, group->tasks[i]);
                 r = task_validate(&target, group->tasks[i], x, e);
         }
+        if (r >= 0)
+                r = group_check_size(x, group, e);
         return r < 0 ? r : check_distinct(group, e);
 }
 
@@ -356,7 +358,7 @@ static void send_group(
                 if (!sent)
                         task_set_status(tasks[i], METE__V1__TASK_STATE__TASK_DROPPED,
                                 METE__V1__TASK_STATUS__REASON__REASON_AGENT_DISCONNECTED,
-                                "its agent disconnected before the launch was sent");
+                                "its agent disconnected or fell behind before the launch was sent");
         }
 }
 

@@ -2,6 +2,20 @@
 
 #include "master/agent_internal.h"
 
+/*
+ * What frameworks fill as they like ends before the stream is full: what is left is for the rest, and no framework can make an agent look
+ * as if it did not read. Less than a record that agents refuse.
+ */
+#define BULK_PENDING_MAX (7u << 20)
+
+static bool is_bulk(const Mete__Agent__Command *c)
+{
+        return c->type == METE__AGENT__COMMAND__TYPE__LAUNCH ||
+               c->type == METE__AGENT__COMMAND__TYPE__LAUNCH_GROUP ||
+               c->type == METE__AGENT__COMMAND__TYPE__MESSAGE ||
+               c->type == METE__AGENT__COMMAND__TYPE__UPDATE_FRAMEWORK;
+}
+
 bool agent_send(struct agent *a, Mete__Agent__Command *c)
 {
         _cleanup_buffer_ struct buffer out = {};
@@ -11,6 +25,11 @@ bool agent_send(struct agent *a, Mete__Agent__Command *c)
         c->epoch = a->master->epoch;
         if (message_encode(CODEC_PROTOBUF, &c->base, &out) < 0) {
                 log_error("agent %s: a command could not be encoded", a->id);
+                return false;
+        }
+        if (is_bulk(c) && http_stream_pending(a->stream) + out.len > BULK_PENDING_MAX) {
+                log_info("agent %s: a command of %zu bytes is dropped: %zu bytes wait already", a->id,
+                        out.len, http_stream_pending(a->stream));
                 return false;
         }
         if (http_stream_record(a->stream, out.data, out.len) < 0) {

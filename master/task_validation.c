@@ -477,11 +477,28 @@ static int check_runner(const struct launch_target *target, const Mete__V1__Task
         return check_command(t->command, "task.command", e);
 }
 
+static int check_size(size_t size, size_t max, const char *what, struct error *e)
+{
+        return size <= max
+                       ? 0
+                       : error_set(e, -E2BIG, "%s has %zu bytes: at most %zu are accepted", what, size, max);
+}
+
+int group_check_size(
+        const Mete__V1__ExecutorInfo *executor, const Mete__V1__TaskGroupInfo *group, struct error *e)
+{
+        return check_size(protobuf_c_message_get_packed_size(&executor->base) +
+                                  protobuf_c_message_get_packed_size(&group->base),
+                GROUP_BYTES_MAX, "task_group, with its executor,", e);
+}
+
 int task_validate(const struct launch_target *target, const Mete__V1__TaskInfo *t,
         const Mete__V1__ExecutorInfo *group_executor, struct error *e)
 {
         int r = check_identity(target, t, e);
 
+        if (r >= 0)
+                r = check_size(protobuf_c_message_get_packed_size(&t->base), TASK_BYTES_MAX, "task", e);
         if (r >= 0)
                 r = check_runner(target, t, group_executor, e);
         if (r >= 0 && t->n_resources == 0)

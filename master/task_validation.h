@@ -25,6 +25,11 @@ int executor_authorize(const struct framework *f, const Mete__V1__ExecutorInfo *
 /* Both after completing. group_executor: NULL outside of a group. */
 int task_validate(const struct launch_target *target, const Mete__V1__TaskInfo *task,
         const Mete__V1__ExecutorInfo *group_executor, struct error *e) WARN_UNUSED;
+/* What is launched at once reaches the agent as one record. */
+#define TASK_BYTES_MAX (2u << 20)
+#define GROUP_BYTES_MAX (4u << 20)
+int group_check_size(const Mete__V1__ExecutorInfo *executor, const Mete__V1__TaskGroupInfo *group,
+        struct error *e) WARN_UNUSED;
 /* The same id on one agent means the same executor: compares with the one that is there. */
 int executor_validate(const struct launch_target *target, const Mete__V1__ExecutorInfo *executor,
         const char *field, bool for_group, struct error *e) WARN_UNUSED;

@@ -107,5 +107,5 @@ void task_launch_ready(struct framework *f, const char *task_id, bool ok)
         if (!t->sent)
                 task_set_status(t, METE__V1__TASK_STATE__TASK_DROPPED,
                         METE__V1__TASK_STATUS__REASON__REASON_AGENT_DISCONNECTED,
-                        "its agent disconnected before the launch was sent");
+                        "its agent disconnected or fell behind before the launch was sent");
 }

@@ -1,4 +1,5 @@
 /* Tasks of executors: from the launch into the queue, to the executor, to the terminal update. */
+#include <math.h>
 #include <stdlib.h>
 #include <utlist.h>
 
@@ -8,6 +9,7 @@
 #include "agent/status_message.h"
 #include "lib/base/id.h"
 #include "lib/base/log.h"
+#include "lib/base/utf8.h"
 #include "lib/net/codec.h"
 #include "proto/validate.h"
 
@@ -385,13 +387,59 @@ static Mete__Agent__StatusUpdate *stamp(const struct agent_task *t, const Mete__
                 status_message_complete_container(theirs->container_status, t->container);
         theirs->has_source = true;
         theirs->source = METE__V1__TASK_STATUS__SOURCE__SOURCE_EXECUTOR;
-        if (!theirs->has_timestamp) {
+        /* No JSON has a word for what is no number. */
+        if (!theirs->has_timestamp || !isfinite(theirs->timestamp)) {
                 theirs->has_timestamp = true;
                 theirs->timestamp = ours->timestamp;
         }
         message_free(ours);
         u->status = theirs;
         return u;
+}
+
+static size_t waiting_bytes(const struct agent_executor *x)
+{
+        const struct agent_task *t;
+        size_t sum = 0;
+
+        DL_FOREACH (x->tasks, t)
+                sum += t->updates.bytes;
+        return sum;
+}
+
+static bool may_wait(const struct agent_executor *x, const struct agent_task *t, size_t bytes)
+{
+        return t->updates.count < EXECUTOR_UPDATES_MAX &&
+               waiting_bytes(x) + bytes <= EXECUTOR_UPDATES_BYTES_MAX;
+}
+
+/* What ends a task is taken however much waits: without what makes it large. The message is borrowed. */
+static Mete__V1__TaskStatus last_word(const Mete__V1__TaskStatus *s, char *message)
+{
+        Mete__V1__TaskStatus word = METE__V1__TASK_STATUS__INIT;
+
+        word.task_id = s->task_id;
+        word.state = s->state;
+        word.message = message;
+        word.has_reason = s->has_reason;
+        word.reason = s->reason;
+        word.has_timestamp = s->has_timestamp;
+        word.timestamp = s->timestamp;
+        word.has_uuid = s->has_uuid;
+        word.uuid = s->uuid;
+        word.has_healthy = s->has_healthy;
+        word.healthy = s->healthy;
+        return word;
+}
+
+static Mete__Agent__StatusUpdate *stamp_shortened(
+        const struct agent_task *t, const Mete__V1__TaskStatus *status)
+{
+        _cleanup_free_ char *message =
+                status->message ? text_for_message(status->message, EXECUTOR_LAST_WORD_MAX) : NULL;
+        const Mete__V1__TaskStatus word = last_word(status, message);
+
+        return stamp(t, &word);
 }
 
 void executor_update(struct agent_executor *x, const Mete__V1__TaskStatus *status)
@@ -408,13 +456,15 @@ void executor_update(struct agent_executor *x, const Mete__V1__TaskStatus *statu
                 executor_acknowledge_update(x, status);
                 return;
         }
-        if (t->updates.count >= EXECUTOR_UPDATES_MAX && !task_state_is_terminal(status->state)) {
-                log_warning("executor %s: %zu updates of task %s wait for acknowledgement: no more are taken",
-                        executor_id(x), t->updates.count, task_id(t));
+        bool fits = may_wait(x, t, protobuf_c_message_get_packed_size(&status->base));
+        if (!fits && !task_state_is_terminal(status->state)) {
+                log_warning("executor %s: %zu updates of task %s and %zu bytes of all wait for "
+                            "acknowledgement: no more are taken",
+                        executor_id(x), t->updates.count, task_id(t), waiting_bytes(x));
                 return;
         }
         t->queued = false;
-        int r = task_push_update(t, stamp(t, status));
+        int r = task_push_update(t, fits ? stamp(t, status) : stamp_shortened(t, status));
         task_flush_updates(t);
         /* What is not on disk the executor must keep: it sends it again when it subscribes next. */
         if (r == 0 || r == -EALREADY)

@@ -149,6 +149,15 @@ void executor_shutdown(struct agent_executor *x)
         loop_timer_arm(x->timer, executor_grace_ns(x), 0);
 }
 
+/* With its framework its resources are given to others at once: what it asks for itself does not count then. */
+static void shut_down_soon(struct agent_executor *x)
+{
+        executor_shutdown(x);
+        if (x->state == EXECUTOR_STATE_TERMINATING)
+                loop_timer_arm(
+                        x->timer, MIN(executor_grace_ns(x), x->agent->options->executor_shutdown_ns), 0);
+}
+
 void executors_shutdown_framework(struct agent *a, const char *framework_id)
 {
         struct agent_container *c, *tmp;
@@ -158,7 +167,7 @@ void executors_shutdown_framework(struct agent *a, const char *framework_id)
                         continue;
                 c->silent = true;
                 if (c->executor && c->state != CONTAINER_STATE_ENDED)
-                        executor_shutdown(c->executor);
+                        shut_down_soon(c->executor);
                 else if (c->task)
                         container_kill(c, 0, a->options->executor_shutdown_ns, /* only_signal= */ false);
                 container_silence(c);

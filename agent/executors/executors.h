@@ -6,6 +6,10 @@
 
 /* Of one task, not acknowledged by the framework: beyond this an executor is not listened to, save for the last word. */
 #define EXECUTOR_UPDATES_MAX 1000
+/* The same for all tasks of an executor, in bytes: they wait in the agent's memory, which no cgroup of theirs pays for. */
+#define EXECUTOR_UPDATES_BYTES_MAX (8u << 20)
+/* Of a last word that comes later still, this much of the message is kept, and no data. */
+#define EXECUTOR_LAST_WORD_MAX 1024
 
 struct agent_executor {
         struct agent *agent;

@@ -87,6 +87,25 @@ static int check_takeover(const struct scheduler_call *c, const struct framework
         return 0;
 }
 
+static int check_count(const struct scheduler_call *c, struct error *e)
+{
+        const struct framework *f;
+        size_t own = 0;
+
+        if (HASH_COUNT(c->master->frameworks) >= FRAMEWORKS_MAX)
+                return error_set(e, -EUSERS, "%d frameworks are known already", FRAMEWORKS_MAX);
+        if (c->principal || c->peer.uid == 0)
+                return 0;
+        for (f = c->master->frameworks; f; f = f->hh.next)
+                if (f->has_owner && !f->privileged && f->owner == c->peer.uid)
+                        own++;
+        return own < FRAMEWORKS_OF_USER_MAX
+                       ? 0
+                       : error_set(e, -EUSERS,
+                                 "%zu frameworks of %s are known already: at most %d are accepted", own,
+                                 c->peer.name, FRAMEWORKS_OF_USER_MAX);
+}
+
 static int check_subscription(const struct scheduler_call *c, struct framework *f, struct error *e)
 {
         const Mete__V1__Scheduler__Call__Subscribe *s = c->call->subscribe;
@@ -102,9 +121,7 @@ static int check_subscription(const struct scheduler_call *c, struct framework *
                 r = error_set(e, -EPERM, "Framework has been removed");
         if (r >= 0 && f)
                 return check_takeover(c, f, info, e);
-        if (r >= 0 && HASH_COUNT(c->master->frameworks) >= FRAMEWORKS_MAX)
-                r = error_set(e, -EUSERS, "%d frameworks are known already", FRAMEWORKS_MAX);
-        return r;
+        return r < 0 ? r : check_count(c, e);
 }
 
 /* ---- taking it on ---- */

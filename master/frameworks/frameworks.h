@@ -7,6 +7,8 @@
 #include "master/core.h"
 
 #define FRAMEWORKS_MAX 10000
+#define FRAMEWORKS_OF_USER_MAX                                                                               \
+        1000 /* others than root: they may wait for as long as they like to come back */
 #define COMPLETED_FRAMEWORKS_MAX 50
 
 /*

@@ -179,8 +179,12 @@ static int check_offer_filters(const Mete__V1__FrameworkInfo *info, struct error
 
 int framework_info_validate(const Mete__V1__FrameworkInfo *info, struct error *e)
 {
+        size_t size = protobuf_c_message_get_packed_size(&info->base);
         int r = 0;
 
+        if (size > FRAMEWORK_BYTES_MAX)
+                return error_set(e, -E2BIG, "framework_info has %zu bytes: at most %u are accepted", size,
+                        FRAMEWORK_BYTES_MAX);
         if (info->id && !str_empty(info->id->value))
                 r = id_validate(info->id->value, "framework_info.id.value", e);
         if (r >= 0)

@@ -6,7 +6,8 @@
 
 #define FRAMEWORK_ROLES_MAX 1024
 #define ROLE_LENGTH_MAX 1024
-#define FRAMEWORK_TEXT_MAX 4096 /* bytes of name, user, principal, hostname */
+#define FRAMEWORK_TEXT_MAX 4096        /* bytes of name, user, principal, hostname */
+#define FRAMEWORK_BYTES_MAX (1u << 20) /* of the whole message */
 /* 2^63 nanoseconds: what durations can be. */
 #define FAILOVER_TIMEOUT_MAX_SECONDS 9223372036.0
 

@@ -714,6 +714,27 @@ static void test_constraints_keep_agents_away(void **state)
         scene_stop(&s);
 }
 
+/* An agent whose stream is full is cut: no framework may fill it. */
+static void test_a_flood_of_messages_is_not_the_agent_s_fault(void **state)
+{
+        _cleanup_free_ char *data = xcalloc(3, 1 << 20);
+        struct scene s = {};
+        struct agent *a;
+        int sent = 0;
+
+        scene_start(&s);
+        wait_offer(&s, 1);
+        a = agent_find(s.m, s.c.agent_id);
+        for (int i = 0; i < 20; i++)
+                sent += agent_send_message(a, "f", "x", data, 3 << 20);
+        assert_true(sent > 0 && sent < 20);
+        assert_false(a->stalled);
+        accept_last(&s, LAUNCH(TASK("t1", "1")), FOR_EVER);
+        WAIT_FOR(&s.c, a->state == AGENT_ACTIVE && http_stream_pending(a->stream) == 0);
+        scene_check(&s);
+        scene_stop(&s);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -741,6 +762,7 @@ int main(void)
                 cmocka_unit_test(test_rescinds),
                 cmocka_unit_test(test_offers_run_out),
                 cmocka_unit_test(test_constraints_keep_agents_away),
+                cmocka_unit_test(test_a_flood_of_messages_is_not_the_agent_s_fault),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

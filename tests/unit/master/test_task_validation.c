@@ -372,6 +372,36 @@ static void test_users(void **state)
         place_stop(&p);
 }
 
+static void test_sizes(void **state)
+{
+        Mete__V1__TaskInfo *t = decode(&mete__v1__task_info__descriptor, TASK(""));
+        Mete__V1__ExecutorInfo *x = decode(&mete__v1__executor_info__descriptor, group_executor);
+        _cleanup_free_ char *large = xmalloc(TASK_BYTES_MAX + 1);
+        Mete__V1__TaskInfo *tasks[] = {t, t, t};
+        Mete__V1__TaskGroupInfo group = METE__V1__TASK_GROUP_INFO__INIT;
+        _cleanup_error_ struct error e = {}, of_group = {};
+        struct place p;
+
+        memset(large, 'x', TASK_BYTES_MAX);
+        large[TASK_BYTES_MAX - 1024] = '\0';
+        place_start(&p);
+        task_complete(&p.target, t);
+        set_string(&t->name, large);
+        assert_int_equal(task_validate(&p.target, t, NULL, NULL), 0);
+        group.tasks = tasks;
+        group.n_tasks = 1;
+        assert_int_equal(group_check_size(x, &group, NULL), 0);
+        group.n_tasks = 3;
+        expect_refusal("a group", group_check_size(x, &group, &of_group), &of_group, "task_group");
+        large[TASK_BYTES_MAX - 1024] = 'x';
+        large[TASK_BYTES_MAX] = '\0';
+        set_string(&t->name, large);
+        expect_refusal("a task", task_validate(&p.target, t, NULL, &e), &e, "task has");
+        message_free(x);
+        message_free(t);
+        place_stop(&p);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -380,6 +410,7 @@ int main(void)
                 cmocka_unit_test(test_executors_of_groups),
                 cmocka_unit_test(test_what_is_left_out_is_filled_in),
                 cmocka_unit_test(test_users),
+                cmocka_unit_test(test_sizes),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

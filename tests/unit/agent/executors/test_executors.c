@@ -3,6 +3,7 @@
  * is no master: what would go to it waits in the tasks' streams.
  */
 #include <fcntl.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -534,6 +535,68 @@ static void a_removed_framework_hears_nothing(void **state)
         assert_int_equal(faccessat(f->agent.checkpoints_fd, "c1", F_OK, 0), -1);
 }
 
+/* Its resources are others' from that moment on. */
+static void a_removed_framework_gives_no_time(void **state)
+{
+        struct fixture *f = *state;
+
+        start_with(f, "t1", NULL);
+        Mete__V1__ExecutorInfo *info = f->x->container->info->executor;
+        info->shutdown_grace_period = NEW0(Mete__V1__DurationInfo);
+        mete__v1__duration_info__init(info->shutdown_grace_period);
+        info->shutdown_grace_period->nanoseconds = INT64_MAX;
+        f->options.executor_shutdown_ns = 0;
+        executor_shutdown(f->x); /* asked for before: that gave it all the time */
+        turn(f);
+        assert_int_equal(f->x->container->state, CONTAINER_STATE_RUNNING);
+        executors_shutdown_framework(&f->agent, "f");
+        turn(f);
+        assert_int_equal(f->x->container->state, CONTAINER_STATE_KILLING);
+}
+
+static bool update_large(struct fixture *f, const char *task, Mete__V1__TaskState as, uint8_t number)
+{
+        static uint8_t data[1 << 20];
+        static char message[4 * EXECUTOR_LAST_WORD_MAX];
+        Mete__V1__TaskStatus s = METE__V1__TASK_STATUS__INIT;
+        Mete__V1__TaskID id = METE__V1__TASK_ID__INIT;
+        uint8_t uuid[UUID_BYTES] = {number};
+
+        memset(message, 'm', sizeof(message) - 1);
+        id.value = (char *)task;
+        s.task_id = &id;
+        s.state = as;
+        s.message = message;
+        s.has_uuid = s.has_data = s.has_timestamp = true;
+        s.uuid = (ProtobufCBinaryData){sizeof(uuid), uuid};
+        s.data = (ProtobufCBinaryData){sizeof(data), data};
+        s.timestamp = NAN;
+        executor_update(f->x, &s);
+        return status_stream_knows(&task_find(&f->agent, "f", task)->updates, uuid, sizeof(uuid));
+}
+
+static void what_waits_for_a_framework_is_bounded(void **state)
+{
+        struct fixture *f = *state;
+        uint8_t taken = 0;
+
+        start_with(f, "t1", "t2");
+        acknowledge_all(f, "t1");
+        while (taken < 100 && update_large(f, "t1", STATE(RUNNING), (uint8_t)(taken + 1)))
+                taken++;
+        assert_int_equal(taken, EXECUTOR_UPDATES_BYTES_MAX / (1u << 20) - 1);
+        assert_true(isfinite(newest(f, "t1")->timestamp));
+        assert_false(update_large(f, "t2", STATE(RUNNING), 200));
+        /* The end is told all the same. */
+        assert_true(update_large(f, "t2", STATE(FINISHED), 201));
+        assert_int_equal(newest(f, "t2")->state, STATE(FINISHED));
+        assert_int_equal(newest(f, "t2")->has_data, false);
+        assert_true(strlen(newest(f, "t2")->message) < EXECUTOR_LAST_WORD_MAX + 16);
+        acknowledge_all(f, "t1");
+        assert_int_equal(task_find(&f->agent, "f", "t1")->updates.bytes, 0);
+        assert_true(update_large(f, "t1", STATE(RUNNING), 202));
+}
+
 static void limits_follow_the_tasks(void **state)
 {
         struct fixture *f = *state;
@@ -605,6 +668,8 @@ int main(void)
                 TEST(frameworks_that_know_partitions_hear_dropped),
                 TEST(its_end_is_the_end_of_its_tasks),
                 TEST(a_removed_framework_hears_nothing),
+                TEST(a_removed_framework_gives_no_time),
+                TEST(what_waits_for_a_framework_is_bounded),
                 TEST(limits_follow_the_tasks),
                 cmocka_unit_test(memory_is_never_taken_from_under_what_is_used),
                 cmocka_unit_test(states),

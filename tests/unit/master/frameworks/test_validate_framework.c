@@ -146,6 +146,21 @@ static void test_subsets(void **state)
         message_free(info);
 }
 
+static void test_size(void **state)
+{
+        Mete__V1__FrameworkInfo *info = info_of("");
+        _cleanup_free_ char *large = xmalloc(FRAMEWORK_BYTES_MAX + 1);
+        _cleanup_error_ struct error e = {};
+
+        memset(large, 'x', FRAMEWORK_BYTES_MAX);
+        large[FRAMEWORK_BYTES_MAX] = '\0';
+        free(info->name);
+        info->name = xstrdup(large);
+        assert_int_equal(framework_info_validate(info, &e), -E2BIG);
+        assert_non_null(strstr(error_message(&e), "framework_info has"));
+        message_free(info);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -154,6 +169,7 @@ int main(void)
                 cmocka_unit_test(test_not_a_number),
                 cmocka_unit_test(test_many_roles),
                 cmocka_unit_test(test_subsets),
+                cmocka_unit_test(test_size),
         };
 
         return cmocka_run_group_tests_name("validate framework", tests, NULL, NULL);

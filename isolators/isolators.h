@@ -20,9 +20,3 @@ void paths_add_way(const struct isolator_host *h, const struct container *c, str
 
 /* May the task do more on the host's files than everybody may: as root, by capabilities or by groups? */
 bool paths_privileged(const struct container *c);
-
-/*
- * What a container's root file system needs on the host: <state_dir>/overlays/<container id>. Not in the runtime directory: that lies in
- * memory, beside the host's own /run, which a task that writes much must not fill. The caller frees.
- */
-char *rootfs_container_dir(const struct isolator_host *h, const struct container *c);

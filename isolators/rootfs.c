@@ -22,7 +22,11 @@
 /* The v2 tree, shown below the container's own cgroup. */
 #define CGROUP_MOUNT_POINT "/sys/fs/cgroup"
 
-char *rootfs_container_dir(const struct isolator_host *h, const struct container *c)
+/*
+ * What a container's root file system needs on the host: <state_dir>/overlays/<container id>. Not in the runtime directory: that lies in
+ * memory, beside the host's own /run, which a task that writes much must not fill. The caller frees.
+ */
+static char *rootfs_container_dir(const struct isolator_host *h, const struct container *c)
 {
         return xasprintf("%s/overlays/%s", h->state_dir, c->spec->container_id);
 }

@@ -42,7 +42,8 @@ static void task_free(struct job_task *t)
         free(t);
 }
 
-void job_free(struct job *j)
+/* Out of memory, not off the disk. */
+static void job_free(struct job *j)
 {
         struct jobs *js = j->master->jobs;
 

@@ -81,7 +81,6 @@ int job_find(const struct jobs *js, const char *id_or_name, struct job **ret);
 int job_task_find(const struct jobs *js, const char *task_id, struct job **ret, uint32_t *ret_index);
 /* Takes the spec. Not persisted yet. */
 struct job *job_new(struct jobs *js, uint64_t number, Mete__Api__JobSpec *spec, uint32_t count);
-void job_free(struct job *j); /* out of memory, not off the disk */
 enum job_task_class job_task_class(const struct job *j, uint32_t index);
 /* The record of a task, made when there is none. Bracket every change by job_task_begin() and job_task_end(). */
 struct job_task *job_task_get(struct job *j, uint32_t index);

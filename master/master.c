@@ -266,8 +266,3 @@ uint16_t master_port(const struct master *m)
 {
         return m->port;
 }
-
-uint64_t master_epoch(const struct master *m)
-{
-        return m->epoch;
-}

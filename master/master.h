@@ -39,6 +39,5 @@ int master_new(
 struct master *master_free(struct master *m);
 DEFINE_CLEANUP(struct master, master_free)
 uint16_t master_port(const struct master *m);
-uint64_t master_epoch(const struct master *m);
 /* Why it stopped its loop by itself; NULL when it did not. */
 const char *master_failure(const struct master *m);

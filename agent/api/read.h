@@ -7,8 +7,7 @@
 
 #include "agent/api/api_internal.h"
 #include "agent/task.h"
-#include "lib/base/resources.h"
-#include "lib/net/json_writer.h"
+#include "proto/read_json.h"
 
 struct read_call {
         struct agent *agent;
@@ -27,16 +26,7 @@ void api_read_containers(struct read_call *c);
 void api_read_metrics(struct read_call *c);
 
 /* ---- read_json.c: parts of documents ---- */
-void read_json_version(struct buffer *out);
-void read_json_flags(struct buffer *out, const struct agent *a);
-/* cpus, gpus, mem and disk are always there. */
-void read_json_resources(struct buffer *out, const char *key, const struct resources *r);
-void read_json_resource_messages(
-        struct buffer *out, const char *key, Mete__V1__Resource *const *list, size_t count);
-void read_json_labels(struct buffer *out, const Mete__V1__Labels *labels);
 void read_json_task(struct buffer *out, const struct agent_task *t);
-/* A finished piece of JSON as the next value of an array. */
-void read_json_raw(struct buffer *out, const char *json);
 
 /* ---- what a container is to a reader: a command task is its own executor ---- */
 const char *read_executor_id(const struct agent_container *c);

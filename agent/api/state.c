@@ -82,11 +82,10 @@ static void write_executor(struct buffer *out, const struct agent_container *c)
         json_put_string(out, "container", c->info->container_id);
         json_put_string(out, "directory", c->info->sandbox);
         if (x)
-                read_json_resource_messages(out, "resources", x->resources, x->n_resources);
+                json_resources_of(out, "resources", x->resources, x->n_resources);
         else
-                read_json_resource_messages(
-                        out, "resources", t ? t->resources : NULL, t ? t->n_resources : 0);
-        read_json_labels(out, x ? x->labels : t ? t->labels : NULL);
+                json_resources_of(out, "resources", t ? t->resources : NULL, t ? t->n_resources : 0);
+        json_labels(out, "labels", x ? x->labels : t ? t->labels : NULL);
         write_tasks(out, "tasks", c, LIVE);
         write_tasks(out, "queued_tasks", c, QUEUED);
         write_tasks(out, "completed_tasks", c, COMPLETED);
@@ -135,7 +134,7 @@ static void write_history(struct buffer *out, const struct agent *a, const char 
 
         for (size_t i = 0; read_history_next(a->api->history, &i, &e);)
                 if (str_equal(e->framework_id, framework_id) && is_history(a, e))
-                        read_json_raw(out, e->executor);
+                        json_put_raw(out, NULL, e->executor);
 }
 
 static bool has_ended(const struct agent_container *c)
@@ -239,10 +238,10 @@ static void write_resources(struct buffer *out, const struct agent *a)
 
         if (offered_resources(a->options, &offered, NULL) < 0)
                 offered = (struct resources){0};
-        read_json_resources(out, "resources", &offered);
+        json_resources(out, "resources", &offered);
         json_begin_object(out, "reserved_resources");
         json_end_object(out);
-        read_json_resources(out, "unreserved_resources", &offered);
+        json_resources(out, "unreserved_resources", &offered);
         json_begin_object(out, "reserved_resources_allocated");
         json_end_object(out);
 }
@@ -255,7 +254,7 @@ void api_read_state(struct read_call *c)
         struct buffer *out = &c->out;
 
         json_begin_object(out, NULL);
-        read_json_version(out);
+        json_version(out);
         json_put_double(out, "start_time", wall_seconds(a->api->started));
         json_put_string(out, "id", a->identity.agent_id);
         json_put_string(out, "pid", pid);
@@ -264,7 +263,7 @@ void api_read_state(struct read_call *c)
         json_put_string(out, "log_dir", "");
         write_attributes(out, a->options->attributes);
         write_resources(out, a);
-        read_json_flags(out, a);
+        json_flags(out, &agent_option_parser, a->options);
         write_live_frameworks(out, &l);
         write_completed_frameworks(out, a, &l);
         json_begin_array(out, "resource_providers");
@@ -276,13 +275,13 @@ void api_read_state(struct read_call *c)
 void api_read_flags(struct read_call *c)
 {
         json_begin_object(&c->out, NULL);
-        read_json_flags(&c->out, c->agent);
+        json_flags(&c->out, &agent_option_parser, c->agent->options);
         json_end_object(&c->out);
 }
 
 void api_read_version(struct read_call *c)
 {
         json_begin_object(&c->out, NULL);
-        read_json_version(&c->out);
+        json_version(&c->out);
         json_end_object(&c->out);
 }

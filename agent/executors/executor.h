@@ -64,6 +64,5 @@ void executors_launch(struct agent *a, const Mete__Agent__Command__Launch *l);
 void executors_launch_group(struct agent *a, const Mete__Agent__Command__LaunchGroup *l);
 /* False when no executor has such a task. */
 bool executors_kill_task(struct agent *a, const Mete__Agent__Command__Kill *k);
-bool executors_acknowledge(struct agent *a, const Mete__Agent__Command__Acknowledge *k);
 void executors_deliver_message(struct agent *a, const Mete__Agent__Command__Message *m);
 void executor_shutdown(struct agent_executor *x);

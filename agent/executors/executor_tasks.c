@@ -359,16 +359,6 @@ bool executors_kill_task(struct agent *a, const Mete__Agent__Command__Kill *k)
         return true;
 }
 
-bool executors_acknowledge(struct agent *a, const Mete__Agent__Command__Acknowledge *k)
-{
-        struct agent_task *t = task_find(a, k->framework_id->value, k->task_id->value);
-
-        if (!t || !t->container->executor)
-                return false;
-        task_acknowledge(t, k->uuid.data, k->uuid.len);
-        return true;
-}
-
 /* ---- updates ---- */
 
 /* What the executor says, with what only the agent knows. */

@@ -117,7 +117,9 @@ uint64_t executor_grace_ns(const struct agent_executor *x)
                                             : x->agent->options->executor_shutdown_ns;
 }
 
-void executor_destroy(struct agent_executor *x, Mete__V1__TaskStatus__Reason reason, const char *message)
+/* SIGKILL to all of it. Its tasks end with this reason. */
+static void executor_destroy(
+        struct agent_executor *x, Mete__V1__TaskStatus__Reason reason, const char *message)
 {
         if (!x->has_end_reason) {
                 x->has_end_reason = true;

@@ -39,8 +39,6 @@ struct agent_executor *executor_free(struct agent_executor *x);
 const char *executor_id(const struct agent_executor *x);
 bool executor_state_allowed(enum executor_state from, enum executor_state to);
 void executor_set_state(struct agent_executor *x, enum executor_state to);
-/* SIGKILL to all of it. Its tasks end with this reason. */
-void executor_destroy(struct agent_executor *x, Mete__V1__TaskStatus__Reason reason, const char *message);
 /* Of the executor's own, else the agent's. */
 uint64_t executor_grace_ns(const struct agent_executor *x);
 

@@ -16,9 +16,6 @@ int fetch_budget_take(struct fetch_budget *b, uint64_t bytes, struct error *e) W
 
 /* ---- place.c: files below the sandbox, never through a link ---- */
 
-/* The directory of path, made when missing, and its last component (points into path). */
-int place_parent(
-        int sandbox_fd, const char *path, int *ret_fd, const char **ret_name, struct error *e) WARN_UNUSED;
 /* A new file, open for writing; one that is there is removed first, whatever it is linked to. */
 int place_file(int sandbox_fd, const char *path, mode_t mode, int *ret_fd, struct error *e) WARN_UNUSED;
 int place_directory(int sandbox_fd, const char *path, mode_t mode, struct error *e) WARN_UNUSED;

@@ -55,7 +55,8 @@ static int walk(int sandbox_fd, const char *path, bool make, int *ret_fd, const 
         return 0;
 }
 
-int place_parent(int sandbox_fd, const char *path, int *ret_fd, const char **ret_name, struct error *e)
+/* The directory of path, made when missing, and its last component (points into path). */
+static int place_parent(int sandbox_fd, const char *path, int *ret_fd, const char **ret_name, struct error *e)
 {
         int r = check_path(path, e);
 

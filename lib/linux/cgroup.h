@@ -48,7 +48,6 @@ int cgroup_root_open(
 struct cgroup_root *cgroup_root_free(struct cgroup_root *r); /* closes; removes nothing */
 DEFINE_CLEANUP(struct cgroup_root, cgroup_root_free)
 enum cgroup_layout cgroup_root_layout(const struct cgroup_root *r);
-const char *cgroup_root_relative(const struct cgroup_root *r);
 bool cgroup_root_has(const struct cgroup_root *r, enum cgroup_controller c);
 /*
  * CPUACCT, FREEZER and DEVICES are always there: CPU time, cgroup.freeze and device programs (eBPF) belong to every v2 group, also

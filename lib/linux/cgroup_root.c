@@ -270,11 +270,6 @@ enum cgroup_layout cgroup_root_layout(const struct cgroup_root *r)
         return r->layout;
 }
 
-const char *cgroup_root_relative(const struct cgroup_root *r)
-{
-        return r->relative;
-}
-
 bool cgroup_root_has(const struct cgroup_root *r, enum cgroup_controller c)
 {
         return r->by_controller[c] >= 0;

@@ -66,11 +66,6 @@ int sys_close_range(unsigned first, unsigned last, unsigned flags)
         return (int)result(syscall(SYS_close_range, first, last, flags));
 }
 
-int sys_execveat(int fd, const char *path, char *const argv[], char *const envp[], int flags)
-{
-        return (int)result(syscall(SYS_execveat, fd, path, argv, envp, flags));
-}
-
 int sys_pivot_root(const char *new_root, const char *put_old)
 {
         return (int)result(syscall(SYS_pivot_root, new_root, put_old));

@@ -26,7 +26,6 @@ int sys_fsmount(int fd, unsigned flags, unsigned attr_flags);
 int sys_mount_setattr(int dirfd, const char *path, unsigned flags, uint64_t attr_set, uint64_t attr_clr,
         uint64_t propagation);
 int sys_close_range(unsigned first, unsigned last, unsigned flags);
-int sys_execveat(int fd, const char *path, char *const argv[], char *const envp[], int flags);
 int sys_pivot_root(const char *new_root, const char *put_old);
 int sys_memfd_create(const char *name, unsigned flags);
 int sys_seccomp(unsigned op, unsigned flags, void *args);

@@ -79,6 +79,12 @@ void json_put_bool(struct buffer *out, const char *key, bool value)
         codec_put(out, value ? "true" : "false", value ? 4 : 5);
 }
 
+void json_put_raw(struct buffer *out, const char *key, const char *json)
+{
+        begin_value(out, key);
+        codec_put(out, json, strlen(json));
+}
+
 void json_put_message(struct buffer *out, const char *key, const ProtobufCMessage *value)
 {
         begin_value(out, key);

@@ -18,5 +18,7 @@ void json_put_string(struct buffer *out, const char *key, const char *value); /*
 void json_put_double(struct buffer *out, const char *key, double value);      /* not finite: 0 */
 void json_put_integer(struct buffer *out, const char *key, int64_t value);
 void json_put_bool(struct buffer *out, const char *key, bool value);
+/* What is JSON already, one line. */
+void json_put_raw(struct buffer *out, const char *key, const char *json);
 /* A message that cannot be encoded (it lacks what is required) is written as null. */
 void json_put_message(struct buffer *out, const char *key, const ProtobufCMessage *value);

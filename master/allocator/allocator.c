@@ -657,13 +657,6 @@ bool allocator_framework_has_role(const struct allocator *a, const char *framewo
         return client && client->subscribed;
 }
 
-uint64_t allocator_framework_share(const struct allocator *a, const char *framework, const char *role)
-{
-        struct client *client = find_client(a, framework, role);
-
-        return client ? sorter_share(&client->entry.allocated, client->entry.weight_milli, &a->total) : 0;
-}
-
 /* ---- life ---- */
 
 struct allocator *allocator_new(const struct allocator_options *o)

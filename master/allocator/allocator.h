@@ -94,7 +94,6 @@ const struct resources *allocator_agent_free(const struct allocator *a, const ch
 /* Weighted dominant share, a fraction of 2^40; 0 when unknown. */
 uint64_t allocator_role_share(const struct allocator *a, const char *role);
 bool allocator_framework_has_role(const struct allocator *a, const char *framework, const char *role);
-uint64_t allocator_framework_share(const struct allocator *a, const char *framework, const char *role);
 bool allocator_is_suppressed(const struct allocator *a, const char *framework, const char *role);
 struct allocator_role_view {
         const char *name;

@@ -74,7 +74,6 @@ void call_get_version(struct api_call *c);
 struct job *call_find_job(struct api_call *c, const char *id, const char *field);
 void respond_job(struct http_request *req, enum codec codec, const struct peer *p,
         Mete__Api__Response__Type type, const struct job *j, bool timed_out);
-void version_fill(const struct master *m, Mete__Api__Version *ret);
 
 /* ---- agent_admin_calls.c ---- */
 void call_mark_agent_gone(struct api_call *c);

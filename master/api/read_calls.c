@@ -168,7 +168,7 @@ void call_list_agents(struct api_call *c)
         api_respond(c->req, c->codec, 200, &response.base);
 }
 
-void version_fill(const struct master *m, Mete__Api__Version *ret)
+static void version_fill(const struct master *m, Mete__Api__Version *ret)
 {
         static char text[] = METE_VERSION, role[] = "master";
 

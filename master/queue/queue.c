@@ -272,11 +272,6 @@ void queue_remove_agent(struct queue *q, const char *id)
                 agent_free(q, a);
 }
 
-size_t queue_agent_count(const struct queue *q)
-{
-        return HASH_COUNT(q->agents);
-}
-
 bool queue_largest_agent(
         const struct queue *q, const char *resource, uint64_t *ret_milli, const char **ret_hostname)
 {

@@ -57,7 +57,6 @@ uint32_t queue_job_waiting(const struct queue *q, uint64_t job);
 /* ---- machines ---- */
 void queue_set_agent(struct queue *q, const char *agent, const char *hostname, const struct resources *total);
 void queue_remove_agent(struct queue *q, const char *agent);
-size_t queue_agent_count(const struct queue *q);
 /* The agent with the most of one scalar: its amount and its host name (borrowed); false when there is no agent. */
 bool queue_largest_agent(
         const struct queue *q, const char *resource, uint64_t *ret_milli, const char **ret_hostname);

@@ -148,7 +148,8 @@ unsigned text_distance(const char *a, const char *b)
         return d[n][m];
 }
 
-bool text_colours(FILE *f)
+/* Only on a terminal, without NO_COLOR and with a TERM that is not "dumb". */
+static bool text_colours(FILE *f)
 {
         const char *term = getenv("TERM");
 

@@ -42,6 +42,3 @@ void table_cell(struct table *t, const char *text);
 void table_cellf(struct table *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* The heading is bold on a terminal. */
 void table_print(const struct table *t, FILE *f);
-
-/* Colours on f? Only on a terminal, without NO_COLOR and with a TERM that is not "dumb". */
-bool text_colours(FILE *f);

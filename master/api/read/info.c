@@ -4,31 +4,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "lib/base/build_info.h"
 #include "master/master_info.h"
 #include "master/options.h"
-
-void json_version(struct buffer *out)
-{
-        time_t when = (time_t)build_info.time;
-        char date[32] = "";
-        struct tm tm;
-
-        if (when > 0 && gmtime_r(&when, &tm))
-                (void)strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S", &tm);
-        json_put_string(out, "version", METE_VERSION);
-        json_put_string(out, "build_date", date);
-        json_put_double(out, "build_time", (double)build_info.time);
-        json_put_string(out, "build_user", build_info.user);
-        if (*build_info.git_sha)
-                json_put_string(out, "git_sha", build_info.git_sha);
-        if (*build_info.git_branch)
-                json_put_string(out, "git_branch", build_info.git_branch);
-        if (*build_info.git_tag)
-                json_put_string(out, "git_tag", build_info.git_tag);
-}
 
 void read_version(struct read_call *c)
 {
@@ -37,27 +15,10 @@ void read_version(struct read_call *c)
         json_end_object(&c->out);
 }
 
-/* Names with underscores, values as text. */
-void json_flags(struct read_call *c)
-{
-        json_begin_object(&c->out, "flags");
-        for (size_t i = 0; i < master_option_parser.count; i++) {
-                const struct option_row *row = &master_option_parser.rows[i];
-                _cleanup_free_ char *value = option_value_text(row, c->master->options);
-                _cleanup_free_ char *name = xstrdup(row->name);
-
-                for (char *p = strchr(name, '-'); p; p = strchr(p, '-'))
-                        *p = '_';
-                if (value)
-                        json_put_string(&c->out, name, value);
-        }
-        json_end_object(&c->out);
-}
-
 void read_flags(struct read_call *c)
 {
         json_begin_object(&c->out, NULL);
-        json_flags(c);
+        json_flags(&c->out, &master_option_parser, c->master->options);
         json_end_object(&c->out);
 }
 

@@ -4,7 +4,7 @@
 
 /* ---- what it holds ---- */
 
-void framework_used(const struct framework *f, struct resources *ret)
+static void framework_used(const struct framework *f, struct resources *ret)
 {
         const struct executor *x;
         const struct task *t, *next;
@@ -17,7 +17,7 @@ void framework_used(const struct framework *f, struct resources *ret)
         }
 }
 
-void framework_offered(const struct framework *f, struct resources *ret)
+static void framework_offered(const struct framework *f, struct resources *ret)
 {
         const struct offer *o;
 

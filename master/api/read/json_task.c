@@ -12,14 +12,6 @@ char *slave_name(const char *agent_name)
         return xasprintf("%.*s_SLAVE%s", (int)(at - agent_name), agent_name, at + strlen("_AGENT"));
 }
 
-void json_labels(struct buffer *out, const char *key, const Mete__V1__Labels *labels)
-{
-        json_begin_array(out, key);
-        for (size_t i = 0; labels && i < labels->n_labels; i++)
-                json_put_message(out, NULL, &labels->labels[i]->base);
-        json_end_array(out);
-}
-
 static void json_slave_name(struct buffer *out, const char *key, const char *agent_name)
 {
         _cleanup_free_ char *name = slave_name(agent_name);
@@ -27,18 +19,10 @@ static void json_slave_name(struct buffer *out, const char *key, const char *age
         json_put_string(out, key, name);
 }
 
-static const char *state_name(Mete__V1__TaskState state)
-{
-        const ProtobufCEnumValue *v =
-                protobuf_c_enum_descriptor_get_value(&mete__v1__task_state__descriptor, (int)state);
-
-        return v ? v->name : "TASK_UNKNOWN";
-}
-
 static void json_status(struct buffer *out, const Mete__V1__TaskStatus *s)
 {
         json_begin_object(out, NULL);
-        json_put_string(out, "state", state_name(s->state));
+        json_put_string(out, "state", task_state_wire_name(s->state));
         json_put_double(out, "timestamp", s->timestamp);
         if (s->labels)
                 json_labels(out, "labels", s->labels);
@@ -101,7 +85,7 @@ void json_task(struct buffer *out, const Mete__V1__Task *t, const char *role)
         json_put_string(out, "framework_id", t->framework_id->value);
         json_put_string(out, "executor_id", t->executor_id ? t->executor_id->value : "");
         json_put_string(out, "slave_id", t->agent_id->value);
-        json_put_string(out, "state", state_name(t->state));
+        json_put_string(out, "state", task_state_wire_name(t->state));
         json_resources_of(out, "resources", t->resources, t->n_resources);
         json_put_string(out, "role", role ? role : role_of(t));
         json_begin_array(out, "statuses");

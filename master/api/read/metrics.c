@@ -34,7 +34,8 @@ static double milliseconds(uint64_t ns)
         return (double)ns / (double)NSEC_PER_MSEC;
 }
 
-void metric_samples(struct buffer *out, const char *name, const struct samples *s)
+/* "<name>" is the latest in milliseconds, "<name>/p99" and the like what the ring tells. */
+static void metric_samples(struct buffer *out, const char *name, const struct samples *s)
 {
         struct samples_summary x;
 

@@ -7,8 +7,6 @@
 void metric(struct buffer *out, double value, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* "task_failed", "launch": the enum's name in lower case. The caller frees it. */
 char *metric_enum_name(const ProtobufCEnumDescriptor *d, int value);
-/* "<name>" is the latest in milliseconds, "<name>/p99" and the like what a ring of samples tells. */
-void metric_samples(struct buffer *out, const char *name, const struct samples *s);
 
 /* ---- metrics_master.c ---- */
 void metrics_master(struct buffer *out, const struct master *m);

@@ -5,8 +5,8 @@
  */
 #pragma once
 
-#include "lib/net/json_writer.h"
 #include "master/api/api.h"
+#include "proto/read_json.h"
 
 struct read_call {
         struct master *master;
@@ -36,14 +36,7 @@ void read_files(struct read_call *c);
 void read_system_stats(struct read_call *c);
 void read_metrics(struct read_call *c);
 
-/* ---- json_resources.c ---- */
-/* {"cpus": 1.0, "gpus": 0.0, ..., "ports": "[31000-32000]"}: the four that everybody looks for are always there. */
-void json_resources(struct buffer *out, const char *key, const struct resources *r);
-/* The same of messages; what is not legal counts for nothing. */
-void json_resources_of(struct buffer *out, const char *key, Mete__V1__Resource *const *list, size_t count);
-/* "[1-5, 7-9]" and "{a,b}". */
-void resource_ranges_text(struct buffer *text, const struct resource_range *ranges, size_t count);
-void resource_items_text(struct buffer *text, char *const *items, size_t count);
+/* ---- role_sums.c ---- */
 /* Who may use it: a role that it is reserved for, or "*". */
 const char *resource_role(const Mete__V1__Resource *r);
 
@@ -62,7 +55,6 @@ void role_sums_done(struct role_sums *s);
 #define _cleanup_role_sums_ CLEANUP(role_sums_done)
 
 /* ---- json_task.c ---- */
-void json_labels(struct buffer *out, const char *key, const Mete__V1__Labels *labels);
 /* role NULL: as its resources say. */
 void json_task(struct buffer *out, const Mete__V1__Task *task, const char *role);
 void json_live_task(struct buffer *out, const struct task *t);
@@ -77,13 +69,6 @@ void json_recovered_agents(struct read_call *c);
 /* ---- json_framework.c: the same ---- */
 void json_framework_summary(struct buffer *out, const struct framework *f);
 void json_framework(struct buffer *out, const struct framework *f, bool with_environment);
-/* What its tasks and executors hold, and what it is offered. */
-void framework_used(const struct framework *f, struct resources *ret);
-void framework_offered(const struct framework *f, struct resources *ret);
-
-/* ---- info.c ---- */
-void json_version(struct buffer *out);
-void json_flags(struct read_call *c);
 
 /* ---- system.c ---- */
 struct system_stats {

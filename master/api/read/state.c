@@ -2,6 +2,7 @@
 
 #include "master/api/read/read.h"
 #include "master/master_info.h"
+#include "master/options.h"
 
 static void json_leader(struct read_call *c)
 {
@@ -96,7 +97,7 @@ void read_state(struct read_call *c)
         json_put_double(&c->out, "elected_time", c->master->elected_time);
         json_leader(c);
         json_agent_counts(c);
-        json_flags(c);
+        json_flags(&c->out, &master_option_parser, c->master->options);
         json_agents(c);
         json_frameworks(c, NULL);
         json_nothing(c, "orphan_tasks"); /* none: a task without a framework brings one that is "recovered" */

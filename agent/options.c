@@ -33,42 +33,43 @@
 /* clang-format off */
 static const struct option_row rows[] = {
         ROW("master", 'm', OPTION_STRING, master, "HOST:PORT", "the master to serve (default 127.0.0.1:5050)", 0, "Cluster"),
-        ROW("address", 0, OPTION_STRING, address, "ADDRESS", "numeric address to listen on (default 127.0.0.1)", 0, NULL),
-        ROW("port", 'p', OPTION_U64, port, "PORT", "port to listen on (default 5051)", 65535, NULL),
         ROW("hostname", 0, OPTION_STRING, hostname, "NAME", "name shown to frameworks (default: this machine's)", 0, NULL),
         ROW("attributes", 0, OPTION_STRING, attributes, "NAME:VALUE;...", "what frameworks may select machines by, for example rack:r1;ssd:1", 0, NULL),
+        ROW("address", 0, OPTION_STRING, address, "ADDRESS", "numeric address to listen on (default 127.0.0.1)", 0, "Network"),
+        ROW("port", 'p', OPTION_U64, port, "PORT", "port to listen on (default 5051)", 65535, NULL),
         ROW("insecure", 0, OPTION_BOOL, insecure, NULL, "allow an address that is not loopback, where nobody is authenticated", 0, NULL),
-        ROW("authenticate-http-executors", 0, OPTION_BOOL, authenticate_http_executors, NULL, "executors must show the token that they find in their environment; needs --jwt-secret-key", 0, NULL),
-        ROW("jwt-secret-key", 0, OPTION_STRING, jwt_secret_key, "FILE", "secret of 32 bytes or more that signs these tokens; root's, mode 0600", 0, NULL),
-        ROW("http-heartbeat-interval", 0, OPTION_DURATION, http_heartbeat_interval_ns, "DURATION", "between two heartbeats on an executor's stream (default 30m)", 0, NULL),
         ROW("cpus", 0, OPTION_MILLI, milli_cpus, "N", "cores to offer (default: all)", UINT64_C(1024000), "Resources"),
         ROW("mem", 0, OPTION_SIZE, memory_bytes, "SIZE", "memory to offer (default: all but 1G, or half of less than 2G)", 0, NULL),
         ROW("resources", 0, OPTION_STRING, resources, "NAME:VALUE;...", "more to offer: ports:[31000-32000] and the work directory's disk unless they are named", 0, NULL),
         ROW("work-dir", 0, OPTION_STRING, work_dir, "DIR", "checkpoints and sandboxes (default /var/lib/mete/agent)", 0, "Files"),
         ROW("runtime-dir", 0, OPTION_STRING, runtime_dir, "DIR", "state of this boot (default /run/mete/agent-<port>)", 0, NULL),
-        ROW("cgroup-root", 0, OPTION_STRING, cgroup_root, "PATH", "below every hierarchy's mount (default mete/agent-<port>)", 0, NULL),
+        ROW("cgroup-root", 0, OPTION_STRING, cgroup_root, "PATH", "where its cgroups are, below every hierarchy's mount (default mete/agent-<port>)", 0, NULL),
         ROW("shim", 0, OPTION_STRING, shim, "FILE", "the mete-shim program (default: beside this one, or ../libexec/mete)", 0, NULL),
-        ROW("fetcher", 0, OPTION_STRING, fetcher, "FILE", "the mete-fetcher program (default: beside this one, or ../libexec/mete)", 0, NULL),
         ROW("log-max-size", 0, OPTION_SIZE, log_max_bytes, "SIZE", "rotate a task's stdout and stderr at this size, 0 never (default 10M)", 0, "Tasks"),
         ROW("log-files", 0, OPTION_U64, log_files, "N", "rotated files kept beside the live one (default 2)", 100, NULL),
         ROW("gc-delay", 0, OPTION_DURATION, gc_delay_ns, "DURATION", "keep sandboxes of ended tasks this long (default 7d)", 0, NULL),
-        ROW("gc-max-sandboxes", 0, OPTION_U64, gc_max_sandboxes, "N", "and at most this many (default 1000)", 1000000, NULL),
+        ROW("gc-max-sandboxes", 0, OPTION_U64, gc_max_sandboxes, "N", "and at most this many of them (default 1000)", 1000000, NULL),
+        ROW("hide", 0, OPTION_STRINGS, hide, "PATH", "hide this too from tasks that see the host's root; may be repeated", 0, NULL),
+        ROW("executor-environment-variables", 0, OPTION_STRING, executor_environment_variables, "JSON", "an object of strings that every executor and command finds in its environment", 0, NULL),
+        ROW("kill-tasks-on-exit", 0, OPTION_BOOL, kill_tasks_on_exit, NULL, "on SIGTERM kill every task and leave nothing behind", 0, NULL),
+        ROW("executor-registration-timeout", 0, OPTION_DURATION, executor_registration_ns, "DURATION", "how long an executor may take to subscribe (default 1m)", UINT64_C(604800) * NSEC_PER_SEC, "Executors"),
+        ROW("executor-reregistration-timeout", 0, OPTION_DURATION, executor_reregistration_ns, "DURATION", "and to subscribe again after a restart of the agent (default 2s, at most 15s)", UINT64_C(15) * NSEC_PER_SEC, NULL),
+        ROW("executor-shutdown-grace-period", 0, OPTION_DURATION, executor_shutdown_ns, "DURATION", "how long an executor that is told to shut down may take (default 5s)", UINT64_C(604800) * NSEC_PER_SEC, NULL),
+        ROW("recovery-timeout", 0, OPTION_DURATION, recovery_ns, "DURATION", "how long executors that lost the agent wait for it (default 15m)", UINT64_C(604800) * NSEC_PER_SEC, NULL),
+        ROW("http-heartbeat-interval", 0, OPTION_DURATION, http_heartbeat_interval_ns, "DURATION", "between two heartbeats on an executor's stream (default 30m)", 0, NULL),
+        ROW("authenticate-http-executors", 0, OPTION_BOOL, authenticate_http_executors, NULL, "executors must show the token that they find in their environment; needs --jwt-secret-key", 0, NULL),
+        ROW("jwt-secret-key", 0, OPTION_STRING, jwt_secret_key, "FILE", "secret of 32 bytes or more that signs these tokens; root's, mode 0600", 0, NULL),
+        ROW("fetcher", 0, OPTION_STRING, fetcher, "FILE", "the mete-fetcher program (default: beside this one, or ../libexec/mete)", 0, "Fetching"),
         ROW("fetcher-max-size", 0, OPTION_SIZE, fetcher_max_bytes, "SIZE", "what fetching may write for one task, unpacked (default 10G)", 0, NULL),
         ROW("fetcher-cache-size", 0, OPTION_SIZE, fetcher_cache_bytes, "SIZE", "keep fetched files with cache set up to this size (default 2G)", 0, NULL),
         ROW("fetcher-stall-timeout", 0, OPTION_DURATION, fetcher_stall_ns, "DURATION", "give a download up when nothing comes for this long (default 1m)", 0, NULL),
         ROW("frameworks-home", 0, OPTION_STRING, frameworks_home, "DIR", "where relative paths in URIs begin (default: they are refused)", 0, NULL),
-        ROW("hide", 0, OPTION_STRINGS, hide, "PATH", "hide this too from tasks that see the host's root; may be repeated", 0, NULL),
-        ROW("kill-tasks-on-exit", 0, OPTION_BOOL, kill_tasks_on_exit, NULL, "on SIGTERM kill every task and leave nothing behind", 0, NULL),
-        ROW("executor-registration-timeout", 0, OPTION_DURATION, executor_registration_ns, "DURATION", "wait this long for an executor to subscribe (default 1m)", UINT64_C(604800) * NSEC_PER_SEC, "Executors"),
-        ROW("executor-reregistration-timeout", 0, OPTION_DURATION, executor_reregistration_ns, "DURATION", "and after a restart of the agent (default 2s, at most 15s)", UINT64_C(15) * NSEC_PER_SEC, NULL),
-        ROW("executor-shutdown-grace-period", 0, OPTION_DURATION, executor_shutdown_ns, "DURATION", "an executor told to shut down is killed after this long (default 5s)", UINT64_C(604800) * NSEC_PER_SEC, NULL),
-        ROW("recovery-timeout", 0, OPTION_DURATION, recovery_ns, "DURATION", "executors that lost the agent wait this long for it (default 15m)", UINT64_C(604800) * NSEC_PER_SEC, NULL),
-        ROW("executor-environment-variables", 0, OPTION_STRING, executor_environment_variables, "JSON", "an object of strings that every executor and command finds in its environment", 0, NULL),
-        ROW("no-ebpf", 0, OPTION_BOOL, no_ebpf, NULL, "measure from cgroup files only", 0, "Other"),
-        ROW("purge", 0, OPTION_BOOL, purge, NULL, "kill what an agent with these options left, remove its cgroups, probes and runtime state, and exit", 0, NULL),
-        ROW("doctor", 0, OPTION_BOOL, doctor, NULL, "try every isolation on this host, say what is missing, and exit", 0, NULL),
+        ROW("no-ebpf", 0, OPTION_BOOL, no_ebpf, NULL, "measure from cgroup files only", 0, "Measuring"),
+        ROW("doctor", 0, OPTION_BOOL, doctor, NULL, "try every isolation on this host, say what is missing, and exit", 0, "Instead of running"),
         ROW("json", 0, OPTION_BOOL, json, NULL, "with --doctor: print JSON", 0, NULL),
-        ROW("verbose", 'v', OPTION_BOOL, verbose, NULL, "log details", 0, NULL),
+        ROW("purge", 0, OPTION_BOOL, purge, NULL, "kill what an agent with these options left, remove its cgroups, probes and runtime state, and exit", 0, NULL),
+        ROW("version", 0, OPTION_BOOL, version, NULL, "print the version and exit", 0, NULL),
+        ROW("verbose", 'v', OPTION_BOOL, verbose, NULL, "log details", 0, "Output"),
 };
 /* clang-format on */
 
@@ -236,6 +237,10 @@ int agent_options_parse(struct agent_options *o, int argc, char **argv, struct e
         int r = options_parse(&agent_option_parser, argc, argv, o, &first, e);
         if (r != 0)
                 return r;
+        if (o->version) {
+                printf("mete-agent %s\n", METE_VERSION);
+                return 1;
+        }
         if (first < argc)
                 return error_set(e, -EINVAL,
                         "unexpected word \"%s\": mete-agent takes options only, see --help", argv[first]);

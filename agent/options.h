@@ -42,12 +42,13 @@ struct agent_options {
         bool doctor;
         bool json;
         bool verbose;
+        bool version;      /* printed by the parser */
         char *master_host; /* parsed from master */
         uint16_t master_port;
 };
 
 extern const struct option_parser agent_option_parser; /* --help and the manual */
-/* Parses, checks and fills in defaults. 0, 1 when help was printed, negative with a sentence that names the option. */
+/* Parses, checks and fills in defaults. 0, 1 when the help or the version was printed, negative with a sentence that names the option. */
 int agent_options_parse(struct agent_options *o, int argc, char **argv, struct error *e) WARN_UNUSED;
 void agent_options_done(struct agent_options *o);
 #define _cleanup_agent_options_ CLEANUP(agent_options_done)

@@ -63,6 +63,8 @@ static void agent_admit(struct agent *a, const Mete__Agent__Call__Subscribe *s)
         bool known = a->admitted || !s->agent_info->id;
         uint8_t uuid[UUID_BYTES];
 
+        log_info("agent %s (%s) at %s %s", a->id, a->info->hostname, s->address ? s->address : "?",
+                a->admitted ? "registered again" : "registered");
         agent_drop_stream(a);
         offers_rescind_agent(a);
         a->stream = http_stream_open(
@@ -227,8 +229,6 @@ void agent_subscribe(struct master *m, struct http_request *req, const Mete__Age
                 new_id = id ? xstrdup(id) : xasprintf("%s-S%ju", m->id, (uintmax_t)m->next_agent++);
                 a = agent_new(m, new_id);
                 a->registered = wall_seconds_now();
-                log_info("agent %s (%s) at %s registers", a->id, s->agent_info->hostname,
-                        s->address ? s->address : "?");
         }
         if (a->subscribing)
                 http_respond_text(TAKE_PTR(a->subscribing), 409, "the agent subscribed again");

@@ -172,6 +172,7 @@ void agent_mark_gone(struct agent *a)
 {
         if (a->gone_time > 0)
                 return;
+        log_warning("agent %s (%s) is marked gone by an operator", a->id, a->info->hostname);
         a->gone_time = wall_seconds_now();
         agent_lose(a, AGENT_GONE, a->gone_time, "an operator said that the agent never comes back");
 }

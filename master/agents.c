@@ -98,7 +98,7 @@ void agent_set_state(struct agent *a, enum agent_state state)
 {
         if (a->state == state)
                 return;
-        log_info("agent %s (%s): %s -> %s", a->id, a->info ? a->info->hostname : "?",
+        log_debug("agent %s (%s): %s -> %s", a->id, a->info ? a->info->hostname : "?",
                 agent_state_to_string(a->state), agent_state_to_string(state));
         agent_init_state(a, state);
         loop_timer_disarm(a->timer);

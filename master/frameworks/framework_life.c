@@ -21,7 +21,7 @@ static void framework_set_state(struct framework *f, enum framework_state state)
 {
         if (f->state == state)
                 return;
-        log_info("framework %s (%s): %s -> %s", f->id, f->info->name, state_names[f->state],
+        log_debug("framework %s (%s): %s -> %s", f->id, f->info->name, state_names[f->state],
                 state_names[state]);
         f->state = state;
         loop_timer_disarm(f->http->failover);
@@ -52,6 +52,8 @@ void framework_connected(struct framework *f)
         } else {
                 f->registered = now;
         }
+        log_info("framework %s (%s) of %s %s", f->id, f->info->name, f->info->user,
+                f->reregistered > 0 ? "subscribed again" : "subscribed");
         /* Of all frameworks it was counted before it was known whose it is. */
         f->counters.calls[METE__V1__SCHEDULER__CALL__TYPE__SUBSCRIBE]++;
         f->unregistered = 0;

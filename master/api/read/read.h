@@ -36,7 +36,7 @@ void read_files(struct read_call *c);
 void read_system_stats(struct read_call *c);
 void read_metrics(struct read_call *c);
 
-/* ---- role_sums.c ---- */
+/* ---- json_resources.c ---- */
 /* Who may use it: a role that it is reserved for, or "*". */
 const char *resource_role(const Mete__V1__Resource *r);
 

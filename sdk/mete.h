@@ -266,8 +266,11 @@ METE_API int mete_executor_message(struct mete_executor *x, const void *data, si
 
 /* ---- messages -------------------------------------------------------------------------------------------- */
 
-/* Messages made here, and copies, live on the heap: everything below one is freed with it. NULL is fine. */
-METE_API void mete_message_free(void *message);
+/*
+ * Messages made here, and copies, live on the heap and are the caller's: everything below one is freed with it. Text and data that are
+ * handed in are copied. None of these fails.
+ */
+METE_API void mete_message_free(void *message); /* NULL is fine */
 METE_API void *mete_message_copy(const void *message);
 
 /* user NULL: the one who runs this program. */

@@ -202,12 +202,22 @@ static int enqueue(struct driver *d, struct driver_call *c, bool own)
         return r;
 }
 
+static bool is_connected(struct driver *d)
+{
+        bool connected;
+
+        (void)pthread_mutex_lock(&d->lock);
+        connected = d->connected;
+        (void)pthread_mutex_unlock(&d->lock);
+        return connected;
+}
+
 int driver_call(struct driver *d, int type, const ProtobufCMessage *call, bool own)
 {
         struct driver_call *c;
         int r;
 
-        if (!driver_is_connected(d))
+        if (!is_connected(d))
                 return -ENOTCONN;
         c = NEW0(struct driver_call);
         c->type = type;
@@ -217,16 +227,6 @@ int driver_call(struct driver *d, int type, const ProtobufCMessage *call, bool o
         if (r < 0)
                 call_free(c);
         return r;
-}
-
-bool driver_is_connected(struct driver *d)
-{
-        bool connected;
-
-        (void)pthread_mutex_lock(&d->lock);
-        connected = d->connected;
-        (void)pthread_mutex_unlock(&d->lock);
-        return connected;
 }
 
 bool driver_is_stopping(struct driver *d)

@@ -91,8 +91,7 @@ void driver_stop(struct driver *d); /* any thread */
 
 /* Any thread. Encodes and queues. `own`: not one of the caller's making, so that it may go beyond the bound. */
 int driver_call(struct driver *d, int type, const ProtobufCMessage *call, bool own) WARN_UNUSED;
-bool driver_is_connected(struct driver *d); /* any thread */
-bool driver_is_stopping(struct driver *d);  /* any thread */
+bool driver_is_stopping(struct driver *d); /* any thread */
 
 /* From on_event: SUBSCRIBED came. silence_ns: see above. */
 void driver_subscribed(struct driver *d, uint64_t silence_ns);

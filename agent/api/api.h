@@ -1,6 +1,7 @@
 /*
- * The agent's HTTP API: POST /mete/v1 (JSON and protobuf) and GET /health. Loop thread. A caller is known by the owner of the other
- * end of its loopback connection: root reads everything, others the tasks that run as them.
+ * The agent's HTTP API, over TCP and a unix socket: POST /mete/v1, the executors' POST /api/v1/executor, what is only read (/state and its
+ * kin, /files, /health). Loop thread. A caller is known by the owner of the other end of its connection and its cgroup: root reads
+ * everything, others the tasks that run as them, a task nothing.
  */
 #pragma once
 

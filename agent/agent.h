@@ -30,7 +30,10 @@ struct usage_sampler;
 struct agent_counters {
         uint64_t tasks_ended[AGENT_TASK_STATES]; /* by terminal state */
         uint64_t executors_terminated;           /* command tasks count as executors */
-        uint64_t container_launch_errors;
+        uint64_t container_launch_errors, container_destroy_errors;
+        uint64_t
+                recovery_errors; /* checkpoints that could not be used: what ran of them is killed and lost */
+        uint64_t recovery_ns;    /* how long the start took to find what earlier agents left */
         uint64_t valid_status_updates, invalid_status_updates; /* of frameworks' executors */
 };
 

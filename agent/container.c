@@ -270,8 +270,10 @@ static void kill_cgroup(struct agent_container *c)
 {
         _cleanup_error_ struct error e = {0};
 
-        if (c->view.cgroup && cgroup_kill(c->view.cgroup, &e) < 0)
-                log_error("%s %s: %s", c->owner->noun, container_label(c), error_message(&e));
+        if (!c->view.cgroup || cgroup_kill(c->view.cgroup, &e) == 0)
+                return;
+        c->agent->counters.container_destroy_errors++;
+        log_error("%s %s: %s", c->owner->noun, container_label(c), error_message(&e));
 }
 
 static void on_timer(struct loop_timer *t, void *userdata)
@@ -433,8 +435,10 @@ void container_end(struct agent_container *c, const struct task_outcome *outcome
         struct agent *a = c->agent;
 
         container_set_state(c, CONTAINER_STATE_ENDED);
-        log_info("%s %s: %s%s%s", c->owner->noun, container_label(c), task_state_to_string(outcome->state),
-                outcome->message ? ": " : "", outcome->message ? outcome->message : "");
+        /* An executor's end has no state: the outcome's is that of the tasks which it leaves behind. */
+        log_info("%s %s: %s%s%s", c->owner->noun, container_label(c),
+                c->task ? task_state_to_string(outcome->state) : "ended", outcome->message ? ": " : "",
+                outcome->message ? outcome->message : "");
         /* First to disk: an agent that dies while it removes the cgroup could not tell again what the task used. */
         c->owner->ended(c, outcome);
         stop_watching_status(c);

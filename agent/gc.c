@@ -38,6 +38,7 @@ const char *gc_relative_path(const char *path, const char *work_dir)
 struct batch {
         struct gc *gc;
         struct gc_entry *entries; /* owned */
+        uint64_t removed, failed; /* the worker's until the batch is done */
 };
 
 static void schedule(struct gc *g);
@@ -50,8 +51,13 @@ static void remove_batch(void *userdata)
         DL_FOREACH (b->entries, e) {
                 _cleanup_free_ char *state = xasprintf("%s.state", e->path);
 
-                if (remove_tree_at(b->gc->work_fd, e->path) < 0 || remove_tree_at(b->gc->work_fd, state) < 0)
-                        log_debug("cannot remove all of the sandbox %s: the next start tries again", e->path);
+                if (remove_tree_at(b->gc->work_fd, e->path) == 0 &&
+                        remove_tree_at(b->gc->work_fd, state) == 0) {
+                        b->removed++;
+                        continue;
+                }
+                b->failed++;
+                log_debug("cannot remove all of the sandbox %s: the next start tries again", e->path);
         }
 }
 
@@ -91,6 +97,8 @@ static void batch_done(void *userdata)
                 free(e->path);
                 free(e);
         }
+        g->removed += b->removed;
+        g->failed += b->failed;
         free(b);
         g->running = false;
         schedule(g);

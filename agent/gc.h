@@ -19,6 +19,7 @@ struct gc {
         struct loop_timer *timer;
         struct gc_entry *entries; /* owned, oldest first */
         size_t count, max_count;
+        uint64_t removed, failed; /* sandboxes since the start */
         uint64_t delay_ns;
         int work_fd;  /* not owned */
         bool running; /* a batch is on a worker */

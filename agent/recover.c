@@ -220,9 +220,11 @@ static void recover_one(struct agent *a, const char *id)
         int r = checkpoint_container_read(a->checkpoints_fd, id, &saved, &e);
         if (r < 0) {
                 /* -ENOENT: died while the first record was written; then nothing of it is left to tell. */
-                if (r != -ENOENT)
+                if (r != -ENOENT) {
+                        a->counters.recovery_errors++;
                         log_error("%s: the container is forgotten, what runs of it is killed",
                                 error_message(&e));
+                }
                 forget(a, id);
                 return;
         }
@@ -315,6 +317,7 @@ static void remove_foreign(struct agent *a, const struct string_list *names)
                 if (remove_tree_at(a->checkpoints_fd, name) < 0)
                         log_warning("cannot remove %s below meta/containers", name);
         }
+        a->counters.recovery_errors += old;
         if (old)
                 log_warning("%zu checkpoints of an older format are removed: their tasks are lost", old);
 }
@@ -329,6 +332,7 @@ static bool has_checkpoint(const char *container, void *userdata)
 int recover_containers(struct agent *a, struct error *e)
 {
         CLEANUP(string_list_done) struct string_list names = {0};
+        const uint64_t started_ns = mono_now().ns;
 
         int r = list_names(a->checkpoints_fd, &names);
         if (r < 0)
@@ -343,5 +347,6 @@ int recover_containers(struct agent *a, struct error *e)
         remove_orphans_in(a, a->states_fd, "runtime directory");
         remove_orphans_in(a, a->overlays_fd, "overlay");
         remove_orphan_slots(a);
+        a->counters.recovery_ns = mono_now().ns - started_ns;
         return 0;
 }

@@ -14,6 +14,8 @@ int agent_api_new(struct agent *a, struct agent_api **ret, struct error *e) WARN
 struct agent_api *agent_api_free(struct agent_api *api);
 /* The container has ended: whoever follows its output gets the rest at once. */
 void agent_api_container_ended(struct agent *a, const char *container_id);
+/* The end of an executor's task is acknowledged: it will be forgotten, but for what /state shows of it. */
+void agent_api_task_done(struct agent *a, const struct agent_task *t);
 
 /* ---- for the call handlers ---- */
 

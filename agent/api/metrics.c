@@ -178,7 +178,12 @@ void api_read_metrics(struct read_call *c)
         metric(out, (double)n->valid_status_updates, "slave/valid_status_updates");
         metric(out, (double)n->invalid_status_updates, "slave/invalid_status_updates");
         metric(out, (double)n->container_launch_errors, "slave/container_launch_errors");
+        metric(out, (double)n->recovery_errors, "slave/recovery_errors");
+        metric(out, (double)n->recovery_ns / (double)NSEC_PER_SEC, "slave/recovery_time_secs");
+        metric(out, (double)n->container_destroy_errors, "containerizer/mesos/container_destroy_errors");
         metric(out, (double)a->gc.count, "gc/path_removals_pending");
+        metric(out, (double)a->gc.removed, "gc/path_removals_succeeded");
+        metric(out, (double)a->gc.failed, "gc/path_removals_failed");
         add_resources(out, a);
         add_tasks(out, a);
         add_executors(out, a);

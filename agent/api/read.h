@@ -37,11 +37,19 @@ const char *read_executor_source(const struct agent_container *c);
 struct read_history;
 struct read_history *read_history_new(void);
 struct read_history *read_history_free(struct read_history *h);
-void read_history_add(struct read_history *h, const char *framework_id, const char *framework,
+/* False: it is too large. */
+bool read_history_add(struct read_history *h, const char *framework_id, const char *framework,
         const char *container_id, const char *executor);
+/* A task that is done with, of an executor that is not. */
+void read_history_add_task(struct read_history *h, const char *container_id, const char *task);
 /* From the oldest: *cursor starts at 0. False at the end. */
 struct read_history_entry {
         char *framework_id, *framework; /* JSON of its members, without braces */
         char *container_id, *executor;  /* JSON object */
 };
 bool read_history_next(const struct read_history *h, size_t *cursor, const struct read_history_entry **ret);
+struct read_history_task {
+        char *container_id, *task; /* JSON object */
+};
+bool read_history_next_task(
+        const struct read_history *h, size_t *cursor, const struct read_history_task **ret);

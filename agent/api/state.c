@@ -52,12 +52,11 @@ static enum which which_of(const struct agent_task *t)
                        : LIVE;
 }
 
-static void write_tasks(
-        struct buffer *out, const char *key, const struct agent_container *c, enum which which)
+/* Members of an array. */
+static void write_tasks(struct buffer *out, const struct agent_container *c, enum which which)
 {
         struct agent_task *t, *tmp;
 
-        json_begin_array(out, key);
         if (c->task) {
                 if (which_of(c->task) == which)
                         read_json_task(out, c->task);
@@ -66,10 +65,19 @@ static void write_tasks(
                         if (t->container == c && which_of(t) == which)
                                 read_json_task(out, t);
         }
-        json_end_array(out);
 }
 
-static void write_executor(struct buffer *out, const struct agent_container *c)
+/* Those whose ends the framework has acknowledged are no tasks of the agent's any more. */
+static void write_past_tasks(struct buffer *out, const struct agent_container *c)
+{
+        const struct read_history_task *t;
+
+        for (size_t i = 0; c->executor && read_history_next_task(c->agent->api->history, &i, &t);)
+                if (str_equal(t->container_id, c->info->container_id))
+                        json_put_raw(out, NULL, t->task);
+}
+
+static void write_executor(struct buffer *out, const struct agent_container *c, bool with_past)
 {
         const Mete__V1__ExecutorInfo *x = c->info->executor;
         const Mete__V1__TaskInfo *t = c->info->task;
@@ -86,9 +94,17 @@ static void write_executor(struct buffer *out, const struct agent_container *c)
         else
                 json_resources_of(out, "resources", t ? t->resources : NULL, t ? t->n_resources : 0);
         json_labels(out, "labels", x ? x->labels : t ? t->labels : NULL);
-        write_tasks(out, "tasks", c, LIVE);
-        write_tasks(out, "queued_tasks", c, QUEUED);
-        write_tasks(out, "completed_tasks", c, COMPLETED);
+        json_begin_array(out, "tasks");
+        write_tasks(out, c, LIVE);
+        json_end_array(out);
+        json_begin_array(out, "queued_tasks");
+        write_tasks(out, c, QUEUED);
+        json_end_array(out);
+        json_begin_array(out, "completed_tasks");
+        if (with_past)
+                write_past_tasks(out, c);
+        write_tasks(out, c, COMPLETED);
+        json_end_array(out);
         json_end_object(out);
 }
 
@@ -118,8 +134,24 @@ void agent_api_remember(struct agent_api *api, const struct agent_container *c)
         _cleanup_buffer_ struct buffer framework = {0}, executor = {0};
 
         write_framework(&framework, c->info->framework);
-        write_executor(&executor, c);
-        read_history_add(api->history, framework_of(c), framework.data, c->info->container_id, executor.data);
+        write_executor(&executor, c, /* with_past= */ true);
+        if (read_history_add(
+                    api->history, framework_of(c), framework.data, c->info->container_id, executor.data))
+                return;
+        buffer_done(&executor);
+        write_executor(&executor, c, /* with_past= */ false);
+        (void)read_history_add(
+                api->history, framework_of(c), framework.data, c->info->container_id, executor.data);
+}
+
+void agent_api_task_done(struct agent *a, const struct agent_task *t)
+{
+        _cleanup_buffer_ struct buffer task = {0};
+
+        if (!a->api)
+                return;
+        read_json_task(&task, t);
+        read_history_add_task(a->api->history, container_id(t->container), task.data);
 }
 
 /* Gone from the table: those that are there still show themselves. */
@@ -149,7 +181,7 @@ static void write_executors(
         json_begin_array(out, key);
         for (size_t i = 0; i < count; i++)
                 if (has_ended(list[i]) == ended)
-                        write_executor(out, list[i]);
+                        write_executor(out, list[i], /* with_past= */ true);
         if (ended)
                 write_history(out, list[0]->agent, framework_of(list[0]));
         json_end_array(out);

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <utlist.h>
 
+#include "agent/api/api.h"
 #include "agent/checkpoint.h"
 #include "agent/master_link.h"
 #include "lib/base/log.h"
@@ -269,6 +270,7 @@ static void on_ended(struct agent_container *c, const struct task_outcome *o)
 
 static void on_acknowledged(struct agent_container *c, struct agent_task *t)
 {
+        agent_api_task_done(c->agent, t);
         executor_remove_task(c->executor, t);
         forget_when_done(c);
 }

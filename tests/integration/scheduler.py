@@ -3,10 +3,14 @@
 
 Launches the task on the first offer, prints each of its statuses as a line of JSON, acknowledges it, and ends after a terminal one.
 ACTION is "STATE=CALL": when a status of that state comes for the first time, the body of the call is sent ("kill:{...}" as JSON).
+STATE may be a path instead: the call is sent once there is such a file.
 """
 import http.client
 import json
+import os
 import sys
+import threading
+import time
 
 TERMINAL = {"TASK_" + s for s in "FINISHED FAILED KILLED ERROR LOST DROPPED GONE GONE_BY_OPERATOR".split()}
 
@@ -18,7 +22,7 @@ class Scheduler:
 
     def subscribe(self):
         connection = http.client.HTTPConnection(self.address, timeout=120)
-        info = {"user": "nobody", "name": "test", "roles": ["*"],
+        info = {"user": "nobody", "name": "test", "roles": ["*"], "checkpoint": True, "failover_timeout": 3600.0,
                 "capabilities": [{"type": "MULTI_ROLE"}, {"type": "TASK_KILLING_STATE"}, {"type": "PARTITION_AWARE"}]}
         body = json.dumps({"type": "SUBSCRIBE", "subscribe": {"framework_info": info}})
         connection.request("POST", "/api/v1/scheduler", body, {"Content-Type": "application/json", "Accept": "application/json"})
@@ -56,6 +60,17 @@ def accept(s, task, offer):
                       "operations": [{"type": "LAUNCH", "launch": {"task_infos": [task]}}]})
 
 
+def act(s, action):
+    kind, body = action.split(":", 1)
+    s.call(kind.upper(), json.loads(body))
+
+
+def act_on_file(s, path, action):
+    while not os.path.exists(path):
+        time.sleep(0.02)
+    act(s, action)
+
+
 def main():
     s, task = Scheduler(sys.argv[1]), json.load(open(sys.argv[2]))
     actions = [a.split("=", 1) for a in sys.argv[3:]]
@@ -65,6 +80,8 @@ def main():
         event = s.event()
         if event["type"] == "SUBSCRIBED":
             s.framework = event["subscribed"]["framework_id"]
+            for path, action in [a for a in actions if a[0].startswith("/")]:
+                threading.Thread(target=act_on_file, args=(s, path, action), daemon=True).start()
         elif event["type"] == "OFFERS" and not launched:
             launched = True
             accept(s, task, event["offers"]["offers"][0])
@@ -75,8 +92,7 @@ def main():
                 s.call("ACKNOWLEDGE", {"agent_id": status["agent_id"], "task_id": status["task_id"], "uuid": status["uuid"]})
             for action in [a for a in actions if a[0] == status["state"]]:
                 actions.remove(action)
-                kind, body = action[1].split(":", 1)
-                s.call(kind.upper(), json.loads(body))
+                act(s, action[1])
             if status["state"] in TERMINAL:
                 s.call("TEARDOWN")
                 return

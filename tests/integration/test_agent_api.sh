@@ -36,6 +36,30 @@ test_metrics() {
         expect_json "$metrics" 'all(.[]; type == "number")'
 }
 
+metric() { agent_get /metrics/snapshot | jq ".\"$1\" | floor"; }
+metric_is() { [ "$(metric "$1")" = "$2" ]; }
+test_metrics_of_recovery_and_garbage() {
+        local kept
+        mete run --cpus 0.1 --mem 32M -- true
+        mete run --cpus 0.1 --mem 32M -- touch kept
+        wait_until 10 no_checkpoints || fail "left: $(ls "$SCRATCH/agent/meta/containers")"
+        # What a sandbox must not lose to the garbage collector: a mount of somebody else.
+        kept=$(dirname "$(find "$SCRATCH/agent/slaves" -name kept)")
+        mkdir "$kept/mounted" && mount -t tmpfs none "$kept/mounted"
+        kill_agent
+        head -c 100 /dev/zero >"$SCRATCH/agent/meta/containers/00000000-0000-4000-8000-000000000000"
+        start_agent --gc-delay 1ms
+        wait_until 20 metric_is gc/path_removals_failed 1 || fail "$(agent_get /metrics/snapshot)"
+        wait_until 20 metric_is gc/path_removals_pending 0
+        [ "$(metric gc/path_removals_succeeded)" -ge 1 ] || fail "$(agent_get /metrics/snapshot)"
+        metric_is slave/recovery_errors 1 || fail "$(agent_get /metrics/snapshot)"
+        expect_json "$(agent_get /metrics/snapshot)" '."slave/recovery_time_secs" > 0 and ."containerizer/mesos/container_destroy_errors" == 0'
+        umount "$kept/mounted"
+        kill_agent
+        start_agent
+}
+no_checkpoints() { [ -z "$(ls "$SCRATCH/agent/meta/containers")" ]; }
+
 running_in_state() { agent_get /state | holds ".frameworks[].executors[] | select(.id == \"$1\") | .tasks[0].state == \"TASK_RUNNING\""; }
 measured() { agent_get /monitor/statistics | holds ".[] | select(.executor_id == \"$1\") | .statistics.mem_total_bytes > 0"; }
 completed() { agent_get /state | holds "[.frameworks[], .completed_frameworks[]] | any(.[].completed_executors[]; .id == \"$1\" and .container != \"\")"; }

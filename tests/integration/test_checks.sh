@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2016 # what is quoted is for the tasks' shells
 # Health checks, checks, the completion time and the kill policy of command tasks, as a scheduler sees them.
 
 SCHEDULER=$(dirname "${BASH_SOURCE[0]}")/scheduler.py
@@ -21,8 +21,9 @@ run_task() {
 statuses() { jq -c "$1" "$SCRATCH/statuses"; }
 
 test_health_is_told_when_it_changes() {
-        run_task '{"command": {"value": "sleep 2; touch down; sleep 2; rm down; sleep 2"}, "health_check": {"type": "COMMAND",
-                "command": {"value": "test ! -e down"}, "delay_seconds": 0, "interval_seconds": 0.1, "grace_period_seconds": 0, "consecutive_failures": 1000}}'
+        # Unhealthy from the third to the fifth check.
+        run_task '{"command": {"value": "until test \"$(cat count)\" -ge 8; do sleep 0.1; done"}, "health_check": {"type": "COMMAND",
+                "command": {"value": "n=$(($(cat count || echo 0) + 1)); echo $n >count; test $n -lt 3 -o $n -gt 5"}, "delay_seconds": 0, "interval_seconds": 0.1, "grace_period_seconds": 0, "consecutive_failures": 1000}}'
         expect_equal "$(jq -r .state <<<"$LAST")" TASK_FINISHED state
         expect_equal "$(statuses 'select(.reason == "REASON_TASK_HEALTH_CHECK_STATUS_UPDATED") | [.state, .healthy]' | tr '\n' ' ')" \
                 '["TASK_RUNNING",true] ["TASK_RUNNING",false] ["TASK_RUNNING",true] ' "the changes"
@@ -36,9 +37,8 @@ test_failing_health_kills() {
 }
 
 test_check_status_is_told_when_it_changes() {
-        # shellcheck disable=SC2016 # for the check's shell
-        run_task '{"command": {"value": "echo 1 >code; sleep 2; echo 4 >code; sleep 2"}, "check": {"type": "COMMAND",
-                "command": {"command": {"value": "exit $(cat code)"}}, "delay_seconds": 0.5, "interval_seconds": 0.1}}'
+        run_task '{"command": {"value": "until test \"$(cat count)\" -ge 6; do sleep 0.1; done"}, "check": {"type": "COMMAND",
+                "command": {"command": {"value": "n=$(($(cat count || echo 0) + 1)); echo $n >count; test $n -ge 3 && exit 4; exit 1"}}, "delay_seconds": 0, "interval_seconds": 0.1}}'
         expect_equal "$(jq -r .state <<<"$LAST")" TASK_FINISHED state
         expect_equal "$(statuses 'select(.state == "TASK_RUNNING") | .check_status' | tr '\n' ' ')" \
                 '{"type":"COMMAND","command":{}} {"type":"COMMAND","command":{"exit_code":1}} {"type":"COMMAND","command":{"exit_code":4}} ' "the statuses"
@@ -48,6 +48,23 @@ test_completion_time() {
         run_task '{"command": {"value": "trap : TERM; while :; do sleep 1; done"}, "max_completion_time": {"nanoseconds": 500000000}}'
         expect_equal "$(jq -r '.state + " " + .reason' <<<"$LAST")" "TASK_FAILED REASON_MAX_COMPLETION_TIME_REACHED" "the end"
 }
+
+# The time counts from the task's start: what it was dead for the agent does not give again.
+test_completion_time_goes_on_while_the_agent_is_dead() {
+        local limit=$((5 * SLOW)) restarted
+        jq -n --argjson limit "$limit" '{task_id: {value: "overdue"}, command: {value: "exec sleep 1000"}, max_completion_time: {nanoseconds: ($limit * 1000000000)}}' >"$SCRATCH/overdue.json"
+        python3 "$SCHEDULER" "127.0.0.1:$PORT" "$SCRATCH/overdue.json" >"$SCRATCH/overdue.statuses" 2>"$SCRATCH/scheduler.log" &
+        wait_until 20 grep -q TASK_RUNNING "$SCRATCH/overdue.statuses" || fail "it does not run: $(cat "$SCRATCH/scheduler.log")"
+        kill_agent
+        wait_until 20 overdue "$limit" || fail "time stands still"
+        restarted=$(date +%s)
+        start_agent
+        wait_until 20 grep -q TASK_FAILED "$SCRATCH/overdue.statuses" || fail "it goes on: $(cat "$SCRATCH/overdue.statuses")"
+        expect_equal "$(jq -rs 'last.reason' "$SCRATCH/overdue.statuses")" REASON_MAX_COMPLETION_TIME_REACHED
+        # A whole limit after the restart it would have ended anyway.
+        expect_between "$(jq -s 'last.timestamp' "$SCRATCH/overdue.statuses")" "$((restarted - 1))" "$((restarted + limit - 1))" "the end"
+}
+overdue() { [ "$(date +%s)" -gt "$(jq -s "[.[] | select(.state == \"TASK_RUNNING\")][0].timestamp + $1 + 1 | floor" "$SCRATCH/overdue.statuses")" ]; }
 
 test_the_grace_of_a_kill() {
         local started=$SECONDS

@@ -2,7 +2,7 @@
 # Executors of a framework's own: several tasks in one container, with a scheduler that speaks the API over HTTP.
 
 EVENTS=$SCRATCH/events CALLS=$SCRATCH/calls
-AGENT_OPTIONS=(--kill-tasks-on-exit --executor-shutdown-grace-period 1s --executor-registration-timeout 20s
+AGENT_OPTIONS=(--kill-tasks-on-exit --executor-shutdown-grace-period 1s --executor-registration-timeout "$((20 * SLOW))s"
         --executor-environment-variables '{"FROM_OPTION":"yes","MESOS_CHECKPOINT":"no"}')
 
 setup_file() {
@@ -80,6 +80,7 @@ test_several_tasks_in_one_container_that_grows_and_shrinks() {
         wait_update g1 KILLED
         expect_match "$(grep '^kill' "$(sandbox grow)/log")" '"nanoseconds": 7000000000'
         end_executor grow
+        wait_until 5 grep -q 'executor grow: ended: Executor exited with status 0' "$SCRATCH/agent.log" || fail "the log: $(grep 'executor grow' "$SCRATCH/agent.log")"
         wait_update g2 FAILED
         expect_equal "$(status_of g2 FAILED | jq -r '.source + " " + .reason')" "SOURCE_AGENT REASON_EXECUTOR_TERMINATED"
         expect_equal "$(launches grow 'g[123]')" 3 launches
@@ -106,6 +107,27 @@ test_messages_go_both_ways_over_the_unix_socket_too() {
         message unix "hello there"
         wait_until 10 event ".type == \"MESSAGE\" and .message.executor_id.value == \"unix\" and .message.data == \"$(printf 'hello there' | base64)\"" || fail "no echo: $(cat "$(sandbox unix)/log")"
         end_executor unix
+}
+
+# Without a network the socket is the only way to the agent, and must be one to its successor too.
+test_an_executor_without_network_speaks_over_the_socket() {
+        local seen
+        launch "$(task w1 stay "$(executor lonely unix | jq -c '.labels = {labels: [{key: "mete.network", value: "none"}]}')" |
+                jq -c '.labels = {labels: [{key: "mete.network", value: "none"}]}')"
+        wait_update w1 RUNNING
+        message lonely "look seen"
+        wait_until 10 grep -q 'env MESOS_SANDBOX' "$(sandbox lonely)/seen" || fail "nothing seen"
+        seen=$(cat "$(sandbox lonely)/seen")
+        expect_match "$seen" 'env MESOS_DOMAIN_SOCKET=/run/mete-agent/agent.sock'
+        expect_match "$seen" 'ns net:'
+        expect_no_match "$seen" "ns $(readlink /proc/self/ns/net | sed 's/[][]/\\&/g')"
+        kill_agent
+        start_agent
+        wait_until 20 grep -q 'executor lonely: subscribed again' "$SCRATCH/agent.log" || fail "it did not subscribe again: $(cat "$(sandbox lonely)/log")"
+        message lonely "finish w1"
+        wait_update w1 FINISHED
+        expect_equal "$(launches lonely w1)" 1 launches
+        end_executor lonely
 }
 
 test_executors_see_the_isolation_and_environment_that_they_were_promised() {
@@ -219,6 +241,8 @@ test_executors_outlive_the_agent() {
         wait_update r3 FINISHED
         message survivor "finish r1"
         wait_update r1 FINISHED
+        # What the framework has acknowledged is the agent's no more, but for those who look.
+        wait_until 10 completed_in_state survivor r1 || fail "r1 is not among the completed: $(curl -s "http://127.0.0.1:$((PORT + 1))/state")"
         wait_until 10 limit_is survivor $((64 + 32)) || fail "limit: $(memory_limit survivor)"
         wait_update r4 FINISHED
         expect_equal "$(count '.type == "UPDATE" and .update.status.state == "TASK_FINISHED" and .update.status.task_id.value == "r4"')" 1 "ends of r4"
@@ -226,6 +250,11 @@ test_executors_outlive_the_agent() {
         expect_equal "$(count '.type == "UPDATE" and .update.status.state == "TASK_FINISHED" and .update.status.task_id.value == "r1"')" 1 "ends of r1"
         end_executor survivor
         wait_update r2 FAILED
+}
+
+completed_in_state() { # completed_in_state EXECUTOR TASK: of an executor that lives, and not twice
+        curl -s "http://127.0.0.1:$((PORT + 1))/state" |
+                holds "[.frameworks[].executors[] | select(.id == \"$1\") | .completed_tasks[] | select(.id == \"$2\" and .state == \"TASK_FINISHED\" and .statuses == [])] | length == 1"
 }
 
 # What the framework has not acknowledged is told again, by another agent and under the same uuid, until it is.

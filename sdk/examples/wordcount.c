@@ -86,7 +86,7 @@ static int run_executor(void)
 /* ---- the scheduler ---- */
 
 struct input {
-        const char *path;
+        char *path;      /* owned */
         char id[32];     /* of the task that is at it; "" when it waits */
         char avoid[128]; /* id of the agent on which it failed last */
         unsigned attempts;
@@ -263,6 +263,8 @@ int main(int argc, char **argv)
                 }
         }
         r = run_scheduler(&b, masters);
+        for (size_t i = 0; i < b.n_inputs; i++)
+                free(b.inputs[i].path);
         free(b.inputs);
         return r;
 }

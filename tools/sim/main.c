@@ -132,7 +132,7 @@ static int run(size_t verb, const struct options *o, struct error *e)
                 verbs[verb].report(&s);
         loop_signal_free(terminate);
         loop_signal_free(interrupt);
-        /* The simulated agents live as long as the process, and with them the loop. */
+        /* What the verbs made lives as long as the process, and with it the loop. */
         return r < 0 ? r : s.result;
 }
 

@@ -564,17 +564,3 @@ void sim_scheduler_report(struct sim *s)
         }
         json_decref(report);
 }
-
-void sim_scheduler_stop(void)
-{
-        x.stream = wire_free(x.stream);
-        x.calls = wire_free(x.calls);
-        x.reconnect = loop_timer_free(x.reconnect);
-        x.quiet = loop_timer_free(x.quiet);
-        x.pace = loop_timer_free(x.pace);
-        while (x.offers)
-                offer_drop(x.offers);
-        free(x.framework_id);
-        free(x.headers);
-        free(x.tasks);
-}

@@ -39,4 +39,3 @@ struct sim_scheduler_options {
 int sim_scheduler_start(struct sim *s, const struct sim_scheduler_options *o, struct error *e) WARN_UNUSED;
 /* Prints what was measured. */
 void sim_scheduler_report(struct sim *s);
-void sim_scheduler_stop(void);

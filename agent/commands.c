@@ -59,7 +59,7 @@ static void on_acknowledge(struct agent *a, const Mete__Agent__Command *cmd)
 static void on_shutdown(struct agent *a, const Mete__Agent__Command *cmd)
 {
         log_warning("the master marked this agent gone: its tasks are killed and it ends");
-        agent_begin_shutdown(a, /* leave_nothing= */ false, /* forget_identity= */ true);
+        agent_begin_shutdown(a, /* leave_nothing= */ true, /* forget_identity= */ true);
 }
 
 /* ---- executors and frameworks ---- */
@@ -122,6 +122,8 @@ static void on_update_framework(struct agent *a, const Mete__Agent__Command *cmd
         HASH_ITER (hh, a->containers, c, tmp)
                 if (str_equal(container_framework_id(c), info->id->value))
                         replace_framework(c, info);
+        /* A scheduler that came back: what it missed would else wait for the next retry, of up to ten minutes. */
+        tasks_resend_updates(a, info->id->value);
 }
 
 static const struct {

@@ -345,7 +345,8 @@ static bool obey(struct master_link *l, const Mete__Agent__Command *cmd)
                 lose(l, "its SUBSCRIBED command is empty");
                 return false;
         }
-        if (!l->ready) {
+        /* Of an agent that was marked gone nothing else comes. */
+        if (!l->ready && cmd->type != METE__AGENT__COMMAND__TYPE__SHUTDOWN) {
                 lose(l, "it sent a command before SUBSCRIBED");
                 return false;
         }

@@ -187,9 +187,17 @@ void tasks_flush_updates(struct agent *a)
 
 void tasks_reconnected(struct agent *a)
 {
+        tasks_resend_updates(a, /* framework_id= */ NULL);
+}
+
+void tasks_resend_updates(struct agent *a, const char *framework_id)
+{
         struct agent_task *t, *tmp;
 
-        HASH_ITER (hh, a->tasks, t, tmp)
+        HASH_ITER (hh, a->tasks, t, tmp) {
+                if (framework_id && !str_equal(container_framework_id(t->container), framework_id))
+                        continue;
                 status_stream_reconnected(&t->updates);
-        tasks_flush_updates(a);
+                task_flush_updates(t);
+        }
 }

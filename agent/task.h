@@ -55,3 +55,5 @@ void task_acknowledge(struct agent_task *t, const void *uuid, size_t len);
 void tasks_flush_updates(struct agent *a);
 /* A new connection to the master: what is pending goes out at once. */
 void tasks_reconnected(struct agent *a);
+/* Of one framework, or of all: NULL. What is pending goes out at once. */
+void tasks_resend_updates(struct agent *a, const char *framework_id);

@@ -2,7 +2,8 @@
 
 The scheduler appends each event to the file EVENTS, a line each, and makes calls of the lines that appear in CALLS: a call as the API
 has it (framework_id and agent_id are filled in), {"launch": [TaskInfo...]} or {"launch_group": {...}} into the next offer, {"hold": true} to
-acknowledge nothing from then on. The executor does what tasks' data and messages say: see class Executor.
+acknowledge nothing from then on. Words after that: "volatile" (does not checkpoint), "old" (knows no partitions),
+"failover=SECONDS", "id=FRAMEWORK" (comes back under it). The executor does what tasks' data and messages say: see class Executor.
 """
 import base64
 import http.client
@@ -116,10 +117,15 @@ class Scheduler:
             s = event["update"]["status"]
             self.call({"type": "ACKNOWLEDGE", "acknowledge": {"agent_id": s["agent_id"], "task_id": s["task_id"], "uuid": s["uuid"]}})
 
-    def run(self, checkpoint):
-        info = {"user": "nobody", "name": "test", "roles": ["*"], "checkpoint": checkpoint, "failover_timeout": 3600.0,
-                "capabilities": [{"type": "MULTI_ROLE"}, {"type": "PARTITION_AWARE"}, {"type": "RESERVATION_REFINEMENT"}]}
-        answer = post(connect(self.master), "/api/v1/scheduler", {"type": "SUBSCRIBE", "subscribe": {"framework_info": info}})
+    def run(self, words):
+        options = dict(word.split("=", 1) for word in words if "=" in word)
+        capabilities = ["MULTI_ROLE", "RESERVATION_REFINEMENT"] + ([] if "old" in words else ["PARTITION_AWARE"])
+        info = {"user": "nobody", "name": "test", "roles": ["*"], "checkpoint": "volatile" not in words,
+                "failover_timeout": float(options.get("failover", 3600)), "capabilities": [{"type": c} for c in capabilities]}
+        body = {"type": "SUBSCRIBE", "subscribe": {"framework_info": info}}
+        if "id" in options:
+            body["framework_id"] = info["id"] = {"value": options["id"]}
+        answer = post(connect(self.master), "/api/v1/scheduler", body)
         self.stream = answer.getheader("Mesos-Stream-Id")
         for event in records(answer):
             if event["type"] == "SUBSCRIBED":
@@ -237,6 +243,6 @@ class Executor:
 
 
 if sys.argv[1] == "scheduler":
-    Scheduler(*sys.argv[2:5]).run(checkpoint="volatile" not in sys.argv)
+    Scheduler(*sys.argv[2:5]).run(sys.argv[5:])
 else:
     Executor().run()

@@ -64,10 +64,13 @@ start_master() {
 holds() { jq -es "length > 0 and (.[0] | ($1))"; }
 agent_active() { mete agents --json | holds 'any(.[]; .state == "AGENT_ACTIVE")'; }
 
-start_agent() {
+launch_agent() { # launch_agent [OPTION...]: without waiting
         "${AGENT_WRAPPER[@]}" mete-agent --master "127.0.0.1:$PORT" --port $((PORT + 1)) --work-dir "$SCRATCH/agent" --hide "$SCRATCH/master" --runtime-dir "${RUNTIME_DIR:-$SCRATCH/run}" \
                 --cgroup-root "$CGROUP_ROOT" "${AGENT_OPTIONS[@]}" "$@" >>"$SCRATCH/agent.log" 2>&1 &
         echo $! >"$SCRATCH/agent.pid"
+}
+start_agent() {
+        launch_agent "$@"
         wait_until 30 agent_active || fail "the agent did not register: $(tail -5 "$SCRATCH/agent.log")"
 }
 AGENT_OPTIONS=(--kill-tasks-on-exit)

@@ -1,12 +1,12 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2119,SC2120
 # Executors of a framework's own: several tasks in one container, with a scheduler that speaks the API over HTTP.
 
-EVENTS=$SCRATCH/events CALLS=$SCRATCH/calls
+# shellcheck source=tests/integration/framework.sh
+. "$(dirname "${BASH_SOURCE[0]}")/framework.sh"
 AGENT_OPTIONS=(--kill-tasks-on-exit --executor-shutdown-grace-period 1s --executor-registration-timeout "$((20 * SLOW))s"
         --executor-environment-variables '{"FROM_OPTION":"yes","MESOS_CHECKPOINT":"no"}')
 
 setup_file() {
-        cp "$(dirname "${BASH_SOURCE[0]}")/framework.py" "$SCRATCH/framework.py"
         start_cluster
         start_framework
 }
@@ -16,36 +16,6 @@ teardown_file() {
         expect_nothing_left
 }
 
-start_framework() { # start_framework [volatile]
-        rm -f "$EVENTS" "$CALLS"
-        : >"$EVENTS"
-        : >"$CALLS"
-        python3 "$SCRATCH/framework.py" scheduler "127.0.0.1:$PORT" "$EVENTS" "$CALLS" "$@" >>"$SCRATCH/framework.log" 2>&1 &
-        echo $! >"$SCRATCH/framework.pid"
-        wait_until 20 event '.type == "OFFERS"' || fail "no offer came: $(tail -5 "$SCRATCH/framework.log" "$EVENTS")"
-}
-stop_framework() {
-        call '{"type":"TEARDOWN"}'
-        wait_until 10 stopped framework || kill -9 "$(cat "$SCRATCH/framework.pid")"
-}
-event() { jq -es "any(.[]; $1)" "$EVENTS"; }                                # event FILTER
-count() { jq -s "[.[] | select($1)] | length" "$EVENTS"; }                  # count FILTER
-call() { printf '%s\n' "$1" >>"$CALLS"; }                                   # call JSON
-update() { event ".type == \"UPDATE\" and .update.status.task_id.value == \"$1\" and .update.status.state == \"TASK_$2\""; }
-wait_update() { wait_until "${3:-20}" update "$1" "$2" || fail "no update TASK_$2 of $1: $(grep -F "\"$1\"" "$EVENTS" | tail -3) $(tail -5 "$SCRATCH/agent.log")"; }
-status_of() { jq -s "[.[] | select(.type == \"UPDATE\" and .update.status.task_id.value == \"$1\" and .update.status.state == \"TASK_$2\")][0].update.status" "$EVENTS"; }
-resources() { printf '[{"name":"cpus","type":"SCALAR","scalar":{"value":%s}},{"name":"mem","type":"SCALAR","scalar":{"value":%s}}]' "$1" "$2"; }
-executor() { # executor ID [WORD...]
-        printf '{"executor_id":{"value":"%s"},"type":"CUSTOM","command":{"value":"exec python3 %s executor %s"},"resources":%s}' "$1" "$SCRATCH/framework.py" "${*:2}" \
-                "$(resources 0.1 64)"
-}
-task() { # task ID DATA EXECUTOR-JSON [MEM]
-        printf '{"name":"%s","task_id":{"value":"%s"},"agent_id":{"value":"AGENT"},"data":"%s","resources":%s,"executor":%s}' "$1" "$1" "$(printf %s "$2" | base64)" \
-                "$(resources 0.1 "${4:-32}")" "$3"
-}
-launch() { call "{\"launch\":[$1]}"; }
-message() { call "{\"type\":\"MESSAGE\",\"message\":{\"agent_id\":\"AGENT\",\"executor_id\":{\"value\":\"$1\"},\"data\":\"$(printf %s "$2" | base64 -w0)\"}}"; }
-sandbox() { echo "$SCRATCH"/agent/slaves/latest/frameworks/*/executors/"$1"/runs/latest; }
 launches() { grep -c "^launch $2\$" "$(sandbox "$1")/log"; }
 container() { basename "$(readlink "$(sandbox "$1")")"; }
 memory_limit() { cat /sys/fs/cgroup/"$CGROUP_ROOT/containers/$(container "$1")"/memory.max /sys/fs/cgroup/memory/"$CGROUP_ROOT/containers/$(container "$1")"/memory.limit_in_bytes 2>/dev/null; }
@@ -316,7 +286,6 @@ test_teardown_ends_all_of_a_framework_and_says_nothing() {
         wait_until 20 no_containers || fail "left: $(ls "$SCRATCH/agent/meta/containers")"
         start_framework
 }
-no_containers() { [ -z "$(ls "$SCRATCH/agent/meta/containers")" ]; }
 
 test_executors_of_a_framework_that_does_not_checkpoint_end_with_the_agent() {
         stop_framework

@@ -285,6 +285,34 @@ static void refused_launches_are_kept_until_acknowledged(void **state)
         assert_int_equal(rmdir(dir), 0); /* empty: the checkpoint is gone */
 }
 
+static void send_framework(struct fixture *f, const char *id)
+{
+        _cleanup_free_ char *json =
+                xasprintf("{\"type\":\"UPDATE_FRAMEWORK\",\"epoch\":0,\"update_framework\":{\"framework\":"
+                          "{\"user\":\"\",\"name\":\"x\",\"id\":{\"value\":\"%s\"}}}}",
+                        id);
+
+        send_json(f, json);
+}
+
+static void a_scheduler_that_came_back_hears_at_once_what_it_missed(void **state)
+{
+        struct fixture *f = *state;
+        uint8_t uuid[UUID_BYTES];
+
+        f->acknowledge = false;
+        (void)wait_for(f, METE__AGENT__CALL__TYPE__SUBSCRIBE, 1);
+        send_json(f, BAD_LAUNCH("17.0"));
+        memcpy(uuid, wait_for(f, UPDATE, 1)->update->status->uuid.data, UUID_BYTES);
+        send_framework(f, "another");
+        send_json(f, "{\"type\":\"PING\",\"epoch\":0}");
+        (void)wait_for(f, METE__AGENT__CALL__TYPE__PONG, 1);
+        assert_int_equal(seen(f, UPDATE), 1);
+        send_framework(f, "f");
+        const Mete__Agent__Call *c = wait_for(f, UPDATE, 2);
+        assert_memory_equal(c->update->status->uuid.data, uuid, UUID_BYTES);
+}
+
 static void ids_that_are_paths_name_nothing(void **state)
 {
         struct fixture *f = *state;
@@ -325,6 +353,7 @@ int main(void)
                 TEST(registers_and_answers_pings),
                 TEST(unknown_tasks_are_told),
                 TEST(refused_launches_are_kept_until_acknowledged),
+                TEST(a_scheduler_that_came_back_hears_at_once_what_it_missed),
                 TEST(ids_that_are_paths_name_nothing),
                 TEST(a_deposed_leader_is_not_obeyed),
         };

@@ -75,6 +75,37 @@ static void retry_doubles_up_to_a_bound(void **state)
         assert_non_null(status_stream_take_due(&s, at(now + 11)));
 }
 
+/* The same one after 10, 30, 70, 150, 310 and 630 s, then every ten minutes, whatever else is acknowledged. */
+static void it_is_the_same_update_each_time(void **state)
+{
+        static const uint64_t sent_at[] = {0, 10, 30, 70, 150, 310, 630, 1230, 1830};
+        CLEANUP(status_stream_done) struct status_stream s = {0};
+        uint8_t uuid[UUID_BYTES], other[UUID_BYTES] = {0};
+        size_t sent = 0;
+
+        assert_int_equal(status_stream_push(&s, make(METE__V1__TASK_STATE__TASK_RUNNING)), 0);
+        assert_int_equal(status_stream_push(&s, make(METE__V1__TASK_STATE__TASK_FINISHED)), 0);
+        memcpy(uuid, s.pending[0]->status->uuid.data, UUID_BYTES);
+        for (uint64_t now = 0; now <= 1830; now++) {
+                const Mete__Agent__StatusUpdate *u = status_stream_take_due(&s, at(now));
+
+                assert_int_equal(status_stream_acknowledge(&s, other, sizeof(other)), -ESTALE);
+                if (!u)
+                        continue;
+                assert_true(sent < ELEMENTSOF(sent_at));
+                assert_int_equal(now, sent_at[sent++]);
+                assert_int_equal(u->status->state, METE__V1__TASK_STATE__TASK_RUNNING);
+                assert_memory_equal(u->status->uuid.data, uuid, UUID_BYTES);
+        }
+        assert_int_equal(sent, ELEMENTSOF(sent_at));
+        /* The next one begins with short pauses again. */
+        assert_int_equal(status_stream_acknowledge(&s, uuid, sizeof(uuid)), 0);
+        assert_int_equal(
+                status_stream_take_due(&s, at(2000))->status->state, METE__V1__TASK_STATE__TASK_FINISHED);
+        assert_null(status_stream_take_due(&s, at(2009)));
+        assert_non_null(status_stream_take_due(&s, at(2010)));
+}
+
 static void stale_acknowledgements_are_refused(void **state)
 {
         CLEANUP(status_stream_done) struct status_stream s = {0};
@@ -131,6 +162,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(one_in_flight_in_order),
                 cmocka_unit_test(retry_doubles_up_to_a_bound),
+                cmocka_unit_test(it_is_the_same_update_each_time),
                 cmocka_unit_test(stale_acknowledgements_are_refused),
                 cmocka_unit_test(nothing_follows_the_end),
                 cmocka_unit_test(restored_stream_sends_the_same_uuid),

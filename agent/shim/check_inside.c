@@ -4,6 +4,7 @@
  * pid stays outside; it takes the task's user and restrictions; and only then forks who becomes visible, and has no more than the task.
  */
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -12,6 +13,7 @@
 #include "agent/shim/check_internal.h"
 #include "agent/shim/container_init.h"
 #include "agent/shim/report.h"
+#include "lib/base/util.h"
 #include "lib/linux/syscall.h"
 
 static void __attribute__((noreturn)) finish(const struct check *c, const struct check_report *r)
@@ -36,13 +38,56 @@ static int join_v1_cgroups(const struct check *c, struct error *e)
         return 0;
 }
 
+/* The pid in our namespace of the process that a pidfd names; 0: it is gone, or /proc does not tell. */
+static pid_t pid_of(int pidfd)
+{
+        char path[64], text[512];
+        int pid = 0;
+
+        (void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+        _cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+        ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+        if (n <= 0)
+                return 0;
+        text[n] = '\0';
+        const char *line = strstr(text, "\nPid:");
+        return line && sscanf(line, "\nPid: %d", &pid) == 1 && pid > 0 ? pid : 0;
+}
+
+static int open_root(int pidfd, int *ret_fd, struct error *e)
+{
+        char path[64];
+
+        (void)snprintf(path, sizeof(path), "/proc/%d/root", pid_of(pidfd));
+        _cleanup_fd_ int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return error_set_errno(e, -errno, "cannot open the root of the task");
+        /* Alive still: the number was not another's meanwhile. */
+        int r = sys_pidfd_send_signal(pidfd, 0);
+        if (r < 0)
+                return error_set_errno(e, r, "the task has ended");
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+}
+
+/*
+ * setns() leads to the root of the mount namespace. That is the container's only where the agent's own root was that of its namespace:
+ * below a chroot (an initramfs never changes its root otherwise) it is the host's, and the container's is what its processes have.
+ */
 static int enter_namespaces(const struct check *c, struct error *e)
 {
         const int all =
                 CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP | CLONE_NEWNET;
+        _cleanup_fd_ int root_fd = -1;
+        bool inside = c->kind == CHECK_COMMAND;
 
-        if (setns(CHECK_FD_INIT, c->kind == CHECK_COMMAND ? all : CLONE_NEWNET) < 0)
+        int r = inside ? open_root(CHECK_FD_INIT, &root_fd, e) : 0;
+        if (r < 0)
+                return r;
+        if (setns(CHECK_FD_INIT, inside ? all : CLONE_NEWNET) < 0)
                 return error_set_errno(e, -errno, "cannot enter the task's namespaces");
+        if (inside && (fchdir(root_fd) < 0 || chroot(".") < 0))
+                return error_set_errno(e, -errno, "cannot enter the root of the task");
         return 0;
 }
 

@@ -22,7 +22,7 @@ statuses() { jq -c "$1" "$SCRATCH/statuses"; }
 
 test_health_is_told_when_it_changes() {
         # Unhealthy from the third to the fifth check.
-        run_task '{"command": {"value": "until test \"$(cat count)\" -ge 8; do sleep 0.1; done"}, "health_check": {"type": "COMMAND",
+        run_task '{"command": {"value": "until test \"$(cat count)\" -ge 8; do sleep 1; done"}, "health_check": {"type": "COMMAND",
                 "command": {"value": "n=$(($(cat count || echo 0) + 1)); echo $n >count; test $n -lt 3 -o $n -gt 5"}, "delay_seconds": 0, "interval_seconds": 0.1, "grace_period_seconds": 0, "consecutive_failures": 1000}}'
         expect_equal "$(jq -r .state <<<"$LAST")" TASK_FINISHED state
         expect_equal "$(statuses 'select(.reason == "REASON_TASK_HEALTH_CHECK_STATUS_UPDATED") | [.state, .healthy]' | tr '\n' ' ')" \
@@ -37,7 +37,7 @@ test_failing_health_kills() {
 }
 
 test_check_status_is_told_when_it_changes() {
-        run_task '{"command": {"value": "until test \"$(cat count)\" -ge 6; do sleep 0.1; done"}, "check": {"type": "COMMAND",
+        run_task '{"command": {"value": "until test \"$(cat count)\" -ge 6; do sleep 1; done"}, "check": {"type": "COMMAND",
                 "command": {"command": {"value": "n=$(($(cat count || echo 0) + 1)); echo $n >count; test $n -ge 3 && exit 4; exit 1"}}, "delay_seconds": 0, "interval_seconds": 0.1}}'
         expect_equal "$(jq -r .state <<<"$LAST")" TASK_FINISHED state
         expect_equal "$(statuses 'select(.state == "TASK_RUNNING") | .check_status' | tr '\n' ' ')" \

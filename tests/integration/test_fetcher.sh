@@ -57,6 +57,8 @@ test_archives_are_unpacked() {
 }
 
 test_archives_do_not_climb() {
+        mkdir -p "$SCRATCH/pack/d"
+        echo content >"$SCRATCH/pack/d/in"
         ln -sfn / "$SCRATCH/pack/root"
         tar -C "$SCRATCH/pack" -czf "$SCRATCH/web/climb.tar.gz" -P --transform 's,^in,../../climbed,' -C d in
         run_task "[{\"value\": \"$WEB/climb.tar.gz\"}]" true

@@ -147,6 +147,8 @@ struct reports {
         Mete__Agent__ExecutorReport *executors;
         Mete__Agent__ExecutorReport **executor_list;
         Mete__V1__FrameworkInfo **frameworks;
+        Mete__Agent__FrameworkOwner *owners; /* one each */
+        Mete__Agent__FrameworkOwner **owner_list;
         size_t task_count, executor_count, framework_count;
 };
 
@@ -158,13 +160,36 @@ static void reports_done(struct reports *r)
         free(r->executors);
         free(r->executor_list);
         free(r->frameworks);
+        free(r->owners);
+        free(r->owner_list);
 }
 
-static void add_framework(struct reports *r, Mete__V1__FrameworkInfo *info)
+static bool same_owner(const Mete__Agent__FrameworkOwner *o, const Mete__Api__Isolation *i)
 {
-        for (size_t i = 0; i < r->framework_count; i++)
-                if (str_equal(r->frameworks[i]->id->value, info->id->value))
-                        return;
+        bool has_uid = i && i->has_path_uid;
+
+        return o->has_uid == has_uid && (!has_uid || o->uid == i->path_uid);
+}
+
+static void add_framework(
+        struct reports *r, Mete__V1__FrameworkInfo *info, const Mete__Api__Isolation *isolation)
+{
+        Mete__Agent__FrameworkOwner *o;
+
+        for (size_t i = 0; i < r->framework_count; i++) {
+                if (!str_equal(r->frameworks[i]->id->value, info->id->value))
+                        continue;
+                if (!same_owner(&r->owners[i], isolation))
+                        r->owners[i].has_uid =
+                                false; /* it changed hands: whose it was at first may not be enough */
+                return;
+        }
+        o = &r->owners[r->framework_count];
+        mete__agent__framework_owner__init(o);
+        o->framework_id = info->id;
+        o->has_uid = isolation && isolation->has_path_uid;
+        o->uid = o->has_uid ? isolation->path_uid : 0;
+        r->owner_list[r->framework_count] = o;
         r->frameworks[r->framework_count++] = info;
 }
 
@@ -189,6 +214,8 @@ static void fill_reports(struct agent *a, struct reports *r)
         r->executors = xcalloc(HASH_COUNT(a->executors) + 1, sizeof(*r->executors));
         r->executor_list = xcalloc(HASH_COUNT(a->executors) + 1, sizeof(*r->executor_list));
         r->frameworks = xcalloc(HASH_COUNT(a->containers) + 1, sizeof(*r->frameworks));
+        r->owners = xcalloc(HASH_COUNT(a->containers) + 1, sizeof(*r->owners));
+        r->owner_list = xcalloc(HASH_COUNT(a->containers) + 1, sizeof(*r->owner_list));
         HASH_ITER (hh, a->tasks, t, next_task)
                 if (!t->container->silent)
                         r->tasks[r->task_count++] = status_message_report(t);
@@ -197,7 +224,7 @@ static void fill_reports(struct agent *a, struct reports *r)
                         add_executor(r, x);
         HASH_ITER (hh, a->containers, c, next)
                 if (!c->silent)
-                        add_framework(r, c->info->framework);
+                        add_framework(r, c->info->framework, c->info->isolation);
 }
 
 /* ---- the call ---- */
@@ -253,6 +280,8 @@ int registration_encode(struct agent *a, struct buffer *out, struct error *e)
         s.n_executors = reports.executor_count;
         s.frameworks = reports.frameworks;
         s.n_frameworks = reports.framework_count;
+        s.owners = reports.owner_list;
+        s.n_owners = reports.framework_count;
         int r = encode_call(a, &s, out);
         message_free(s.agent_info);
         return r < 0 ? error_set_errno(e, r, "cannot encode the registration") : 0;

@@ -82,6 +82,12 @@ static void take_frameworks(struct report *r, const Mete__Agent__Call__Subscribe
                 if (s->frameworks[i]->id && !str_empty(s->frameworks[i]->id->value) &&
                         !is_an_older_queue(r->agent->master, s->frameworks[i]))
                         (void)framework_recover(r->agent->master, s->frameworks[i]);
+        for (size_t i = 0; i < s->n_owners; i++) {
+                struct framework *f = framework_find(r->agent->master, s->owners[i]->framework_id->value);
+
+                if (f)
+                        framework_note_owner(f, s->owners[i]);
+        }
         for (size_t i = 0; i < s->n_executors; i++)
                 end_completed(r, s->executors[i]->framework_id->value);
         for (size_t i = 0; i < s->n_tasks; i++)

@@ -178,6 +178,22 @@ static void recover_known(struct framework *f, const Mete__V1__FrameworkInfo *in
         f->info->checkpoint = info->checkpoint;
 }
 
+void framework_note_owner(struct framework *f, const Mete__Agent__FrameworkOwner *owner)
+{
+        uid_t uid = owner->has_uid ? owner->uid : 0;
+
+        if (!f->http || f->privileged)
+                return; /* root may own anybody's */
+        if (f->has_owner && f->owner != uid) {
+                if (f->state == FRAMEWORK_RECOVERED)
+                        uid = 0; /* two agents disagree */
+                else
+                        evict_other_user(f, f->info);
+        }
+        f->has_owner = true;
+        f->owner = uid;
+}
+
 struct framework *framework_recover(struct master *m, const Mete__V1__FrameworkInfo *info)
 {
         struct framework *f;

@@ -17,6 +17,8 @@
  * subscriber said who came before them.
  */
 struct framework *framework_recover(struct master *m, const Mete__V1__FrameworkInfo *info);
+/* An agent says who subscribed the framework that it reported: of a recovered one, only that user or root may take over. */
+void framework_note_owner(struct framework *f, const Mete__Agent__FrameworkOwner *owner);
 /*
  * The end of a framework: agents shut its executors down, its tasks are over at once (KILLED, REASON_FRAMEWORK_REMOVED) and what it
  * held is free; its id goes to the completed ones and is never accepted again. f becomes one of master.completed_frameworks.

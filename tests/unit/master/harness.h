@@ -44,6 +44,9 @@ struct cluster {
         char *agent_id, stream_id[UUID_TEXT_MAX], framework_id[64];
         uint64_t epoch;
         bool subscribed, answer_pings, stream_ended;
+        const char *framework_user; /* reported; NULL: "x" */
+        bool report_owner;          /* with owner, 0: root */
+        uid_t owner;
         bool report_framework;                                 /* that of framework_id */
         struct seen launched, killed, acknowledged, shut_down; /* of the last: framework ids */
         size_t groups; /* launched; their tasks are in `launched` too */
@@ -307,10 +310,15 @@ static inline void subscribe(struct cluster *c, const struct report *reports, si
         _cleanup_buffer_ struct buffer out = {};
         Mete__V1__FrameworkInfo framework = METE__V1__FRAMEWORK_INFO__INIT, *frameworks[] = {&framework};
         Mete__V1__FrameworkID framework_id = METE__V1__FRAMEWORK_ID__INIT;
+        Mete__Agent__FrameworkOwner owner = METE__AGENT__FRAMEWORK_OWNER__INIT, *owners[] = {&owner};
 
         framework.id = &framework_id;
         framework_id.value = c->framework_id;
-        framework.name = framework.user = name;
+        framework.name = name;
+        framework.user = c->framework_user ? (char *)c->framework_user : name;
+        owner.framework_id = &framework_id;
+        owner.has_uid = c->owner != 0;
+        owner.uid = c->owner;
         for (size_t i = 0; i < count; i++) {
                 Mete__Agent__TaskReport *t = list[i] = xcalloc(1, sizeof(*t));
 
@@ -346,6 +354,8 @@ static inline void subscribe(struct cluster *c, const struct report *reports, si
         s.n_tasks = count;
         s.frameworks = frameworks;
         s.n_frameworks = c->report_framework;
+        s.owners = owners;
+        s.n_owners = c->report_owner;
         m.type = METE__AGENT__CALL__TYPE__SUBSCRIBE;
         m.subscribe = &s;
         assert_int_equal(message_encode(CODEC_PROTOBUF, &m.base, &out), 0);

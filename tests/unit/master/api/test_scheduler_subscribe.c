@@ -231,6 +231,38 @@ static void test_users(void **state)
         cluster_stop(&c);
 }
 
+/* What a framework's user is called says nothing of who subscribed it: root may have, with executors that are root's. */
+static void test_owners_are_known_from_agents(void **state)
+{
+        static const struct {
+                uid_t owner;
+                bool nobody_may;
+        } rows[] = {{0, false}, {NOBODY, true}, {NOBODY - 1, false}};
+        _cleanup_free_ char *name = users_host_name(NOBODY);
+
+        if (geteuid() != 0) {
+                print_message("needs root: without it the master takes everybody for root\n");
+                skip();
+        }
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                struct cluster c = {.report_framework = true,
+                        .framework_user = name ? name : "65534",
+                        .report_owner = true,
+                        .owner = rows[i].owner};
+                struct scheduler s;
+
+                cluster_start(&c);
+                (void)snprintf(c.framework_id, sizeof(c.framework_id), "recovered-0001");
+                subscribe(&c, NULL, 0);
+                s = subscribe_from(
+                        &c, NOBODY, "recovered-0001", c.framework_user, rows[i].nobody_may, "another user's");
+                scheduler_done(&s);
+                s = subscribe_from(&c, 0, "recovered-0001", c.framework_user, true, NULL);
+                scheduler_done(&s);
+                cluster_stop(&c);
+        }
+}
+
 /* ---- failover ---- */
 
 static void test_failover(void **state)
@@ -435,6 +467,7 @@ int main(void)
                 cmocka_unit_test(test_invalid_info),
                 cmocka_unit_test(test_queue_id),
                 cmocka_unit_test(test_users),
+                cmocka_unit_test(test_owners_are_known_from_agents),
                 cmocka_unit_test(test_failover),
                 cmocka_unit_test(test_kept_info),
                 cmocka_unit_test(test_comes_back_in_time),

@@ -76,7 +76,16 @@ test_foreign_host_names_are_refused() {
                 done
         done
 }
-test_no_socket_but_the_ports() { [ -z "$(grep -i mete /proc/net/unix)" ] || fail "unix sockets: $(grep -i mete /proc/net/unix)"; }
+# One socket beside the ports: the agent's, in a directory that only executors are shown, and no abstract one, which has no permissions.
+test_no_socket_but_the_agents_for_executors() {
+        local socket=$SCRATCH/run/socket/agent.sock net
+        expect_equal "$(grep -i mete /proc/net/unix | awk '{ print $8 }')" "$socket" "unix sockets"
+        for net in none host; do
+                expect_status 0 mete run --net $net --user root -- /bin/sh -c "
+                        for place in /run/mete-agent ${socket%/*} $socket; do [ ! -e \$place ] || echo \"sees \$place\"; done"
+                expect_equal "$OUT" "" "what a task without an executor sees with net $net"
+        done
+}
 
 # passwd(1) replaces files of /etc by rename, and with the old file goes what is mounted on it.
 test_masks_survive_replacement() {

@@ -52,6 +52,7 @@ static struct {
         struct held_offer *offers; /* DL, owned */
         struct loop_timer *pace;   /* launches on what is held: batches, and not one task whenever one ends */
         uint64_t allowed;          /* tasks that may have been launched by now */
+        bool suppressed;           /* on this subscription */
         bool draining;             /* all is over but the answers to calls */
         uint64_t next, over, in_flight, finished, subscriptions, refused, repeated, updates, unknown;
         uint64_t declined;
@@ -283,9 +284,24 @@ static void offer_drop(struct held_offer *h)
         free(h);
 }
 
+/* As a scheduler does that has nothing left to launch: what becomes free is not offered to it again and again. */
+static void suppress(void)
+{
+        call_t call = METE__V1__SCHEDULER__CALL__INIT;
+        Mete__V1__Scheduler__Call__Suppress s = METE__V1__SCHEDULER__CALL__SUPPRESS__INIT;
+
+        call.type = METE__V1__SCHEDULER__CALL__TYPE__SUPPRESS;
+        call.suppress = &s;
+        send_call(&call, NULL);
+        x.suppressed = true;
+}
+
 static void launch_on_held(void)
 {
         struct held_offer *h, *next;
+
+        if (x.next == x.options->tasks && !x.suppressed && x.calls)
+                suppress();
 
         DL_FOREACH_SAFE (x.offers, h, next) {
                 size_t n = how_many(h->offer);
@@ -500,6 +516,7 @@ static void lost(struct wire *w, const char *why, void *userdata)
         x.calls = wire_free(x.calls);
         while (x.offers)
                 offer_drop(x.offers);
+        x.suppressed = false;
         stop_when_drained();
         loop_timer_arm(x.reconnect, RECONNECT_NS, 0);
 }

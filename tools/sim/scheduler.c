@@ -52,8 +52,10 @@ static struct {
         struct held_offer *offers; /* DL, owned */
         struct loop_timer *pace;   /* launches on what is held: batches, and not one task whenever one ends */
         uint64_t allowed;          /* tasks that may have been launched by now */
-        bool suppressed;           /* on this subscription */
-        bool draining;             /* all is over but the answers to calls */
+        struct mono_time paced;    /* when it last did */
+        uint64_t connected_ns;
+        bool suppressed; /* on this subscription */
+        bool draining;   /* all is over but the answers to calls */
         uint64_t next, over, in_flight, finished, subscriptions, refused, repeated, updates, unknown;
         uint64_t declined;
         struct mono_time begin, end;
@@ -316,13 +318,17 @@ static void launch_on_held(void)
         }
 }
 
+/* What could not be launched without a master is not made up for: it would come as a burst. */
 static void on_pace(struct loop_timer *t, void *userdata)
 {
-        uint64_t elapsed_ns = mono_elapsed_ns(x.begin, mono_now());
+        struct mono_time now = mono_now();
 
+        if (x.calls)
+                x.connected_ns += mono_elapsed_ns(x.paced, now);
+        x.paced = now;
         if (x.options->rate)
                 x.allowed = MIN(x.options->tasks,
-                        (uint64_t)((unsigned __int128)elapsed_ns * x.options->rate / NSEC_PER_SEC));
+                        (uint64_t)((unsigned __int128)x.connected_ns * x.options->rate / NSEC_PER_SEC));
         launch_on_held();
 }
 
@@ -534,7 +540,7 @@ int sim_scheduler_start(struct sim *s, const struct sim_scheduler_options *o, st
         x.reconnect = loop_timer_new(s->loop, on_reconnect, NULL);
         x.quiet = loop_timer_new(s->loop, on_quiet, NULL);
         loop_timer_arm(x.quiet, RECONCILE_NS, RECONCILE_NS);
-        x.begin = mono_now();
+        x.begin = x.paced = mono_now();
         x.allowed = o->rate ? 0 : o->tasks;
         x.pace = loop_timer_new(s->loop, on_pace, NULL);
         loop_timer_arm(x.pace, PACE_NS, PACE_NS);

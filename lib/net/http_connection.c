@@ -5,6 +5,7 @@
  */
 #include <event2/bufferevent.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <utlist.h>
@@ -97,6 +98,17 @@ struct http_connection *http_connection_of(struct http_server *s, struct evhttp_
 
 /* ---- too many ---- */
 
+/*
+ * Bytes that were not read yet: of a crowd that arrives in one pass of the loop nobody was read, and who asked something would be
+ * closed for its silence. It protects for that pass only, as all that has arrived is read in the next one.
+ */
+static bool has_unread(const struct http_connection *c)
+{
+        int fd = bufferevent_getfd(evhttp_connection_get_bufferevent(c->peer)), unread = 0;
+
+        return fd >= 0 && ioctl(fd, FIONREAD, &unread) == 0 && unread > 0;
+}
+
 /* Is a better to close than b? Who never sent a request goes before who did. */
 static bool goes_first(const struct http_connection *a, const struct http_connection *b)
 {
@@ -105,15 +117,25 @@ static bool goes_first(const struct http_connection *a, const struct http_connec
         return a->idle_since.ns < b->idle_since.ns;
 }
 
-static void make_room(struct http_server *s, const struct http_connection *newest)
+static struct http_connection *find_idle(
+        struct http_server *s, const struct http_connection *newest, bool also_unread)
 {
         struct http_connection *c, *tmp, *victim = NULL;
 
+        HASH_ITER (hh, s->connections, c, tmp)
+                if (c != newest && !c->active && goes_first(c, victim) && (also_unread || !has_unread(c)))
+                        victim = c;
+        return victim;
+}
+
+static void make_room(struct http_server *s, const struct http_connection *newest)
+{
+        struct http_connection *victim;
+
         if (HASH_COUNT(s->connections) <= s->max_connections)
                 return;
-        HASH_ITER (hh, s->connections, c, tmp)
-                if (c != newest && !c->active && goes_first(c, victim))
-                        victim = c;
+        victim = find_idle(s, newest, /* also_unread= */ false)
+                         ?: find_idle(s, newest, /* also_unread= */ true);
         if (victim)
                 evhttp_connection_free(victim->peer);
 }

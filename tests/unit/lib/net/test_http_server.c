@@ -668,6 +668,26 @@ static void test_silent_connections(void **state)
                 (void)close(silent[i]);
 }
 
+/* Who asked something before a crowd came with it, in one pass of the loop, is answered. */
+static void test_asked_in_a_crowd(void **state)
+{
+        static const char request[] = "GET /api HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        struct fixture *f = *state;
+        int asker = connect_to(f->port), silent[6];
+        char answer[16] = {};
+
+        assert_int_equal(write_all(asker, request, sizeof(request) - 1), 0);
+        for (size_t i = 0; i < ELEMENTSOF(silent); i++)
+                silent[i] = connect_to(f->port);
+        _cleanup_free_ char *served = get(f, "/api");
+        assert_true(str_has_prefix(served, "HTTP/1.1 200 "));
+        assert_true(read(asker, answer, sizeof(answer) - 1) > 0);
+        assert_true(str_has_prefix(answer, "HTTP/1.1 200 "));
+        (void)close(asker);
+        for (size_t i = 0; i < ELEMENTSOF(silent); i++)
+                (void)close(silent[i]);
+}
+
 static void test_process_prefix(void **state)
 {
         static const struct {
@@ -937,6 +957,7 @@ int main(void)
                 TEST(test_abandoned_stream),
                 TEST(test_too_many_connections),
                 TEST(test_silent_connections),
+                TEST(test_asked_in_a_crowd),
                 TEST(test_process_prefix),
                 TEST(test_gzip),
                 TEST(test_stream_is_never_packed),

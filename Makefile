@@ -102,10 +102,11 @@ SRC_bpf := $(filter-out %.bpf.c,$(call sources,bpf))
 SRC_agent := $(call sources,agent agent/api agent/executors agent/checks)
 SRC_shim := $(call sources,agent/shim)
 SRC_fetcher := $(call sources,agent/fetcher)
-SRC_master := $(call sources,master master/allocator master/queue master/store master/election master/frameworks master/api master/api/read)
+SRC_master := $(call sources,master master/jobs master/operator master/store master/election master/frameworks master/api master/api/read)
+SRC_schedule := $(call sources,master/allocator master/queue)
 SRC_mete := $(call sources,tools/mete)
 SRC_sim := $(call sources,tools/sim)
-ARCHIVES := base loop linux net proto sdk isolators bpf agent shim fetcher master mete sim
+ARCHIVES := base loop linux net proto sdk isolators bpf agent shim fetcher master schedule mete sim
 BPF_OBJECTS := $(patsubst %.bpf.c,$(GEN)/%.bpf.o,$(wildcard bpf/*.bpf.c))
 
 archive = $(patsubst %,$B/lib%.a,$1)
@@ -124,11 +125,11 @@ all: $(BIN) $(LIBMETE) $(EXAMPLES) ## build every program into build/<flavour>/b
 
 # ---- programs -------------------------------------------------------------------------------------------
 LIB_SHIM := shim isolators linux base
-LIB_MASTER := master proto net loop linux base
+LIB_MASTER := master schedule proto net loop linux base
 LIB_FETCHER := fetcher linux base
 LIB_AGENT := agent shim fetcher isolators bpf proto net loop linux base
 LIB_METE := mete sdk proto net loop linux base
-LIB_SIM := sim proto net loop base
+LIB_SIM := sim schedule proto net loop linux base
 
 $B/bin/mete: $B/obj/tools/mete/main.o $(call archive,$(LIB_METE)) $B/flags | $B/bin/
 	$(call say,LINK,$@)
@@ -248,7 +249,7 @@ $B/obj/agent/shim/%.o $B/obj/isolators/%.o $B/obj/lib/base/%.o $B/obj/lib/linux/
 # ---- tests ----------------------------------------------------------------------------------------------
 UNIT_SRC := $(shell find tests/unit -name 'test_*.c' 2>/dev/null)
 UNIT := $(UNIT_SRC:tests/%.c=$B/tests/%)
-LIB_ALL := agent shim fetcher isolators bpf master mete sim sdk proto net loop linux base
+LIB_ALL := agent shim fetcher isolators bpf master schedule mete sim sdk proto net loop linux base
 $B/tests/unit/%: $B/obj/tests/unit/%.o $(call archive,$(LIB_ALL)) $B/flags
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)

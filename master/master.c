@@ -7,7 +7,7 @@
 
 #include "master/api/api.h"
 #include "master/api/credentials.h"
-#include "master/jobs.h"
+#include "master/jobs/jobs.h"
 
 #define IDENTITY_VERSION 1
 #define BODY_MAX (32u << 20) /* an agent reports all its tasks at once */
@@ -225,7 +225,7 @@ int master_new(struct loop *l, const struct master_options *o, struct master **r
         m->allocator =
                 allocator_new(&(struct allocator_options){.qualifies = offer_qualifies, .userdata = m});
         offers_init(m);
-        m->jobs = jobs_new(m, queue_policy_find(o->policy));
+        m->jobs = jobs_new(m, plain_queue_policy_find(o->policy));
         m->subscribers = subscribers_new(m);
         r = start(m, e);
         if (r < 0) {

@@ -5,6 +5,8 @@
 
 #include "master/offer.h"
 
+#define OFFERS_PER_RUN 256
+
 struct offer *offer_find(const struct master *m, const char *id)
 {
         struct offer *o;
@@ -69,13 +71,20 @@ static void offers_run(struct master *m)
 {
         struct allocator_offer offer = {};
         struct mono_time now = mono_now(), wakeup;
+        enum allocator_next next;
+        size_t made = 0;
 
         m->offers_soon = false;
         if (m->stopping || !m->leading)
                 return;
         samples_add(&m->counters.allocation_run_latency, mono_elapsed_ns(m->offers_asked, now));
-        while (allocator_next_offer(m->allocator, now, &offer))
+        while ((next = allocator_next_offer(m->allocator, now, &offer)) == ALLOCATOR_OFFER &&
+                made++ < OFFERS_PER_RUN)
                 offer_make(m, &offer);
+        if (next == ALLOCATOR_OFFER)
+                offer_make(m, &offer);
+        if (next != ALLOCATOR_NONE)
+                offers_schedule(m); /* others have their turn before */
         samples_add(&m->counters.allocation_run, mono_elapsed_ns(now, mono_now()));
         offers_arm_expiry(m);
         if (!m->offers_soon && allocator_next_wakeup(m->allocator, &wakeup)) {

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "lib/net/http_server.h"
-#include "master/queue/queue.h"
+#include "master/jobs/plain_queue.h"
 
 #define HOSTNAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-"
 
@@ -94,7 +94,7 @@ int master_options_check(const struct master_options *o, struct error *e)
                 return error_set(e, -EINVAL,
                         "--hostname: '%s' is none: letters, digits, dots and hyphens are expected",
                         o->hostname);
-        if (!queue_policy_find(o->policy))
+        if (!plain_queue_policy_find(o->policy))
                 return error_set(e, -EINVAL, "--queue-policy: unknown '%s': fifo is expected", o->policy);
         if (o->agent_ping_timeout_ns < NSEC_PER_MSEC || o->max_agent_ping_timeouts < 1)
                 return error_set(e, -EINVAL,

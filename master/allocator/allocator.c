@@ -594,7 +594,8 @@ static struct client *client_for(struct allocator *a, const struct agent_slot *a
         return NULL;
 }
 
-bool allocator_next_offer(struct allocator *a, struct mono_time now, struct allocator_offer *ret)
+enum allocator_next allocator_next_offer(
+        struct allocator *a, struct mono_time now, struct allocator_offer *ret)
 {
         filters_expire(a, now, agent_touch);
         while (a->root.count > 0 && a->available && a->available->considered != a->generation) {
@@ -603,11 +604,11 @@ bool allocator_next_offer(struct allocator *a, struct mono_time now, struct allo
 
                 if (client) {
                         offer_make(a, agent, client, ret);
-                        return true;
+                        return ALLOCATOR_OFFER;
                 }
                 agent_set_considered(a, agent);
         }
-        return false;
+        return ALLOCATOR_NONE;
 }
 
 bool allocator_next_wakeup(const struct allocator *a, struct mono_time *ret)

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "master/core.h"
-#include "master/jobs.h"
+#include "master/jobs/jobs.h"
 
 #define API_BODY_MAX (4u << 20)
 #define API_RECORD_TASKS_MAX 10000 /* tasks in one record or answer */
@@ -58,7 +58,7 @@ bool peer_owns(const struct peer *p, const struct job *j);
 int job_spec_validate(Mete__Api__JobSpec *spec, struct api_error *x) WARN_UNUSED;
 /* Refuses what no registered agent could hold. */
 int job_spec_check_capacity(
-        const Mete__Api__JobSpec *spec, const struct queue *q, struct api_error *x) WARN_UNUSED;
+        const Mete__Api__JobSpec *spec, const struct plain_queue *q, struct api_error *x) WARN_UNUSED;
 
 /* ---- job_calls.c ---- */
 void call_submit(struct api_call *c);

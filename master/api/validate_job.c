@@ -179,13 +179,14 @@ static int over_capacity(struct api_error *x, const char *field, double value, c
                 field, value, unit, hostname, most);
 }
 
-int job_spec_check_capacity(const Mete__Api__JobSpec *spec, const struct queue *q, struct api_error *x)
+int job_spec_check_capacity(const Mete__Api__JobSpec *spec, const struct plain_queue *q, struct api_error *x)
 {
         _cleanup_resources_ struct resources size = {};
         uint64_t cpus = 0, mem = 0;
         const char *by_cpus = NULL, *by_mem = NULL;
 
-        if (!queue_largest_agent(q, "cpus", &cpus, &by_cpus) || !queue_largest_agent(q, "mem", &mem, &by_mem))
+        if (!plain_queue_largest_agent(q, "cpus", &cpus, &by_cpus) ||
+                !plain_queue_largest_agent(q, "mem", &mem, &by_mem))
                 return 0; /* nobody is registered: it waits, and says so */
         job_size(spec, &size);
         if (resources_scalar(&size, "cpus") > cpus)
@@ -199,7 +200,7 @@ int job_spec_check_capacity(const Mete__Api__JobSpec *spec, const struct queue *
         if ((double)spec->memory_limit_bytes / 1048576 > milli_to_double(mem))
                 return over_capacity(x, F "memory_limit_bytes", (double)spec->memory_limit_bytes / 1048576,
                         "MiB", by_mem, milli_to_double(mem));
-        if (!queue_fits_some_agent(q, &size))
+        if (!plain_queue_fits_some_agent(q, &size))
                 return api_error_set(x, 400, F "memory_bytes",
                         F "memory_bytes: over-capacity: no single agent has both %.10g cpus and %.10g MiB of "
                           "memory",

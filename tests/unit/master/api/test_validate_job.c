@@ -135,7 +135,7 @@ static void test_defaults_are_filled_in(void **state)
 
 static void test_over_capacity_names_the_largest_agent(void **state)
 {
-        CLEANUP(cleanup_queue_free) struct queue *q = queue_new(&queue_policy_fifo);
+        CLEANUP(cleanup_plain_queue_free) struct plain_queue *q = plain_queue_new(&plain_queue_policy_fifo);
         _cleanup_api_error_ struct api_error x = {};
         _cleanup_resources_ struct resources total = {};
         Mete__Api__JobSpec *spec = decode("{\"command\": [\"a\"], \"cpus\": 4, \"memory_bytes\": 67108864}");
@@ -143,7 +143,7 @@ static void test_over_capacity_names_the_largest_agent(void **state)
         assert_int_equal(job_spec_validate(spec, &x), 0);
         assert_int_equal(job_spec_check_capacity(spec, q, &x), 0); /* nobody is registered yet */
         assert_int_equal(resources_parse("cpus:2;mem:1024", &total, NULL), 0);
-        queue_set_agent(q, "s1", "host1", &total);
+        plain_queue_set_agent(q, "s1", "host1", &total);
         assert_int_equal(job_spec_check_capacity(spec, q, &x), -EINVAL);
         assert_string_equal(x.field, "submit.job.cpus");
         assert_non_null(strstr(x.message, "over-capacity"));

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "master/core.h"
-#include "master/queue/queue.h"
+#include "master/jobs/plain_queue.h"
 
 #define JOBS_LIVE_MAX 10000
 #define JOBS_ENDED_MAX 1000
@@ -60,7 +60,7 @@ struct job {
 
 struct jobs {
         struct master *master;
-        struct queue *queue;
+        struct plain_queue *queue;
         struct job *by_number;    /* k: number -> v: struct job, owned */
         struct job *live, *ended; /* the same jobs, oldest first */
         size_t live_count, ended_count;
@@ -71,7 +71,7 @@ struct jobs {
 };
 
 /* ---- jobs.c ---- */
-struct jobs *jobs_new(struct master *m, const struct queue_policy *policy);
+struct jobs *jobs_new(struct master *m, const struct plain_queue_policy *policy);
 struct jobs *jobs_free(struct jobs *js);
 bool job_ended(const struct job *j);
 struct job *job_by_number(const struct jobs *js, uint64_t number);

@@ -1,6 +1,6 @@
 #include <stdlib.h>
 
-#include "master/jobs.h"
+#include "master/jobs/jobs.h"
 
 Mete__Api__Task *task_view(const struct job *j, uint32_t index, struct task_view *view)
 {
@@ -44,7 +44,7 @@ void job_view(const struct job *j, size_t max_tasks, bool with_environment, stru
         job->has_finished = job_ended(j);
         job->finished = j->finished;
         job->user = j->user;
-        ret->reason = queue_pending_reason(j->master->jobs->queue, j->number);
+        ret->reason = plain_queue_pending_reason(j->master->jobs->queue, j->number);
         job->pending_reason = ret->reason;
         job->has_tasks_queued = job->has_tasks_running = job->has_tasks_finished = job->has_tasks_failed =
                 true;

@@ -1,4 +1,4 @@
-#include "master/queue/queue.h"
+#include "master/jobs/plain_queue.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,45 +11,45 @@ struct span {
 };
 
 struct queued_job {
-        struct queue_entry entry;
+        struct plain_queue_entry entry;
         struct span *spans; /* sorted, disjoint: a job of ten thousand tasks is one span */
         size_t span_count, span_capacity;
         UT_hash_handle hh;
         struct queued_job *prev, *next;
 };
 
-struct queue_agent {
+struct plain_queue_agent {
         char *id;
         char *hostname;
         struct resources total;
         UT_hash_handle hh;
 };
 
-struct queue {
-        const struct queue_policy *policy;
-        struct queued_job *jobs;    /* k: job number -> v: struct queued_job, owned */
-        struct queued_job *ordered; /* the same, by policy */
-        struct queue_agent *agents; /* k: agent id -> v: struct queue_agent, owned */
+struct plain_queue {
+        const struct plain_queue_policy *policy;
+        struct queued_job *jobs;          /* k: job number -> v: struct queued_job, owned */
+        struct queued_job *ordered;       /* the same, by policy */
+        struct plain_queue_agent *agents; /* k: agent id -> v: struct plain_queue_agent, owned */
         size_t waiting;
         uint64_t reserving;   /* the job that holds a reservation, 0: none */
         char *reserved_agent; /* owned; the machine kept for it */
 };
 
-struct queue *queue_new(const struct queue_policy *policy)
+struct plain_queue *plain_queue_new(const struct plain_queue_policy *policy)
 {
-        struct queue *q = NEW0(struct queue);
+        struct plain_queue *q = NEW0(struct plain_queue);
 
         q->policy = policy;
         return q;
 }
 
-static void reservation_clear(struct queue *q)
+static void reservation_clear(struct plain_queue *q)
 {
         q->reserving = 0;
         free(TAKE_PTR(q->reserved_agent));
 }
 
-static void job_free(struct queue *q, struct queued_job *j)
+static void job_free(struct plain_queue *q, struct queued_job *j)
 {
         if (q->reserving == j->entry.job)
                 reservation_clear(q);
@@ -61,7 +61,7 @@ static void job_free(struct queue *q, struct queued_job *j)
         free(j);
 }
 
-static void agent_free(struct queue *q, struct queue_agent *a)
+static void agent_free(struct plain_queue *q, struct plain_queue_agent *a)
 {
         HASH_DEL(q->agents, a);
         resources_done(&a->total);
@@ -70,10 +70,10 @@ static void agent_free(struct queue *q, struct queue_agent *a)
         free(a);
 }
 
-struct queue *queue_free(struct queue *q)
+struct plain_queue *plain_queue_free(struct plain_queue *q)
 {
         struct queued_job *j, *next_job;
-        struct queue_agent *a, *next_agent;
+        struct plain_queue_agent *a, *next_agent;
 
         if (!q)
                 return NULL;
@@ -88,7 +88,7 @@ struct queue *queue_free(struct queue *q)
 
 /* ---- jobs ---- */
 
-static struct queued_job *job_find(const struct queue *q, uint64_t number)
+static struct queued_job *job_find(const struct plain_queue *q, uint64_t number)
 {
         struct queued_job *j;
 
@@ -97,7 +97,7 @@ static struct queued_job *job_find(const struct queue *q, uint64_t number)
 }
 
 /* New jobs mostly belong at the end: search from there. */
-static void job_insert(struct queue *q, struct queued_job *j)
+static void job_insert(struct plain_queue *q, struct queued_job *j)
 {
         struct queued_job *at = q->ordered ? q->ordered->prev : NULL;
 
@@ -110,7 +110,7 @@ static void job_insert(struct queue *q, struct queued_job *j)
 }
 
 static struct queued_job *job_new(
-        struct queue *q, uint64_t number, uint64_t submitted_ns, const struct resources *size)
+        struct plain_queue *q, uint64_t number, uint64_t submitted_ns, const struct resources *size)
 {
         struct queued_job *j = NEW0(struct queued_job);
 
@@ -149,8 +149,8 @@ static size_t span_place(const struct queued_job *j, uint32_t index)
         return at;
 }
 
-int queue_add_job(
-        struct queue *q, uint64_t job, uint64_t submitted_ns, const struct resources *size, uint32_t count)
+int plain_queue_add_job(struct plain_queue *q, uint64_t job, uint64_t submitted_ns,
+        const struct resources *size, uint32_t count)
 {
         struct queued_job *j;
 
@@ -165,8 +165,8 @@ int queue_add_job(
         return 0;
 }
 
-void queue_add_task(
-        struct queue *q, uint64_t job, uint64_t submitted_ns, const struct resources *size, uint32_t index)
+void plain_queue_add_task(struct plain_queue *q, uint64_t job, uint64_t submitted_ns,
+        const struct resources *size, uint32_t index)
 {
         struct queued_job *j = job_find(q, job);
         size_t at;
@@ -186,7 +186,7 @@ void queue_add_task(
         q->waiting++;
 }
 
-bool queue_remove_task(struct queue *q, uint64_t job, uint32_t index)
+bool plain_queue_remove_task(struct plain_queue *q, uint64_t job, uint32_t index)
 {
         struct queued_job *j = job_find(q, job);
         size_t at = j ? span_place(j, index) : 0;
@@ -212,7 +212,7 @@ bool queue_remove_task(struct queue *q, uint64_t job, uint32_t index)
         return true;
 }
 
-void queue_remove_job(struct queue *q, uint64_t job)
+void plain_queue_remove_job(struct plain_queue *q, uint64_t job)
 {
         struct queued_job *j = job_find(q, job);
 
@@ -220,17 +220,17 @@ void queue_remove_job(struct queue *q, uint64_t job)
                 job_free(q, j);
 }
 
-bool queue_empty(const struct queue *q)
+bool plain_queue_empty(const struct plain_queue *q)
 {
         return q->waiting == 0;
 }
 
-size_t queue_tasks_waiting(const struct queue *q)
+size_t plain_queue_tasks_waiting(const struct plain_queue *q)
 {
         return q->waiting;
 }
 
-uint32_t queue_job_waiting(const struct queue *q, uint64_t job)
+uint32_t plain_queue_job_waiting(const struct plain_queue *q, uint64_t job)
 {
         struct queued_job *j = job_find(q, job);
 
@@ -239,21 +239,22 @@ uint32_t queue_job_waiting(const struct queue *q, uint64_t job)
 
 /* ---- machines ---- */
 
-static struct queue_agent *agent_find(const struct queue *q, const char *id)
+static struct plain_queue_agent *agent_find(const struct plain_queue *q, const char *id)
 {
-        struct queue_agent *a;
+        struct plain_queue_agent *a;
 
         HASH_FIND_STR(q->agents, id, a);
         return a;
 }
 
-void queue_set_agent(struct queue *q, const char *id, const char *hostname, const struct resources *total)
+void plain_queue_set_agent(
+        struct plain_queue *q, const char *id, const char *hostname, const struct resources *total)
 {
-        struct queue_agent *a = agent_find(q, id);
+        struct plain_queue_agent *a = agent_find(q, id);
 
         if (a)
                 agent_free(q, a);
-        a = NEW0(struct queue_agent);
+        a = NEW0(struct plain_queue_agent);
         a->id = xstrdup(id);
         a->hostname = xstrdup(hostname);
         resources_copy(total, &a->total);
@@ -262,9 +263,9 @@ void queue_set_agent(struct queue *q, const char *id, const char *hostname, cons
                 reservation_clear(q);
 }
 
-void queue_remove_agent(struct queue *q, const char *id)
+void plain_queue_remove_agent(struct plain_queue *q, const char *id)
 {
-        struct queue_agent *a = agent_find(q, id);
+        struct plain_queue_agent *a = agent_find(q, id);
 
         if (str_equal(q->reserved_agent, id))
                 reservation_clear(q);
@@ -272,10 +273,10 @@ void queue_remove_agent(struct queue *q, const char *id)
                 agent_free(q, a);
 }
 
-bool queue_largest_agent(
-        const struct queue *q, const char *resource, uint64_t *ret_milli, const char **ret_hostname)
+bool plain_queue_largest_agent(
+        const struct plain_queue *q, const char *resource, uint64_t *ret_milli, const char **ret_hostname)
 {
-        struct queue_agent *largest = NULL, *a, *next;
+        struct plain_queue_agent *largest = NULL, *a, *next;
 
         HASH_ITER (hh, q->agents, a, next) {
                 if (!largest ||
@@ -289,9 +290,9 @@ bool queue_largest_agent(
         return true;
 }
 
-bool queue_fits_some_agent(const struct queue *q, const struct resources *size)
+bool plain_queue_fits_some_agent(const struct plain_queue *q, const struct resources *size)
 {
-        struct queue_agent *a, *next;
+        struct plain_queue_agent *a, *next;
 
         HASH_ITER (hh, q->agents, a, next) {
                 if (resources_contains(&a->total, size))
@@ -302,7 +303,7 @@ bool queue_fits_some_agent(const struct queue *q, const struct resources *size)
 
 /* ---- offers ---- */
 
-static uint32_t job_take_first(struct queue *q, struct queued_job *j)
+static uint32_t job_take_first(struct plain_queue *q, struct queued_job *j)
 {
         uint32_t index = j->spans[0].begin++;
 
@@ -315,7 +316,8 @@ static uint32_t job_take_first(struct queue *q, struct queued_job *j)
 }
 
 /* The job goes on waiting although this machine could hold it. Returns whether the machine is kept free for it. */
-static bool reserve(struct queue *q, const struct queued_job *j, const struct queue_agent *agent, bool first)
+static bool reserve(
+        struct plain_queue *q, const struct queued_job *j, const struct plain_queue_agent *agent, bool first)
 {
         if (!agent || !resources_contains(&agent->total, &j->entry.size))
                 return false;
@@ -329,10 +331,10 @@ static bool reserve(struct queue *q, const struct queued_job *j, const struct qu
         return strcmp(q->reserved_agent, agent->id) == 0;
 }
 
-size_t queue_offer(struct queue *q, const char *agent_id, struct resources *available,
-        struct queue_launch *ret, size_t max)
+size_t plain_queue_offer(struct plain_queue *q, const char *agent_id, struct resources *available,
+        struct plain_queue_launch *ret, size_t max)
 {
-        const struct queue_agent *agent = agent_find(q, agent_id);
+        const struct plain_queue_agent *agent = agent_find(q, agent_id);
         struct queued_job *j, *next;
         size_t count = 0, passed = 0;
         bool first = true; /* no job that could run somewhere stands before this one */
@@ -342,7 +344,7 @@ size_t queue_offer(struct queue *q, const char *agent_id, struct resources *avai
 
                 while (count < max && j->entry.waiting > 0 &&
                         resources_subtract(available, &j->entry.size) >= 0) {
-                        ret[count++] = (struct queue_launch){j->entry.job, job_take_first(q, j)};
+                        ret[count++] = (struct plain_queue_launch){j->entry.job, job_take_first(q, j)};
                         if (q->reserving == j->entry.job)
                                 reservation_clear(q);
                 }
@@ -350,9 +352,9 @@ size_t queue_offer(struct queue *q, const char *agent_id, struct resources *avai
                         job_free(q, j);
                         continue;
                 }
-                if (count == max || resources_empty(available) || ++passed >= QUEUE_LOOK_AHEAD)
+                if (count == max || resources_empty(available) || ++passed >= PLAIN_QUEUE_LOOK_AHEAD)
                         break;
-                could_run = first && queue_fits_some_agent(q, &j->entry.size);
+                could_run = first && plain_queue_fits_some_agent(q, &j->entry.size);
                 if (reserve(q, j, agent, could_run))
                         break;
                 if (could_run)
@@ -372,7 +374,7 @@ static void describe_need(struct buffer *out, const char *name, uint64_t milli)
 }
 
 /* The first scalar of which no agent has enough. */
-static bool describe_too_large(const struct queue *q, const struct resources *size, struct buffer *out)
+static bool describe_too_large(const struct plain_queue *q, const struct resources *size, struct buffer *out)
 {
         for (size_t i = 0; i < size->count; i++) {
                 uint64_t most = 0;
@@ -380,7 +382,7 @@ static bool describe_too_large(const struct queue *q, const struct resources *si
 
                 if (size->entries[i].kind != RESOURCE_SCALAR)
                         continue;
-                (void)queue_largest_agent(q, size->entries[i].name, &most, &hostname);
+                (void)plain_queue_largest_agent(q, size->entries[i].name, &most, &hostname);
                 if (most >= size->entries[i].milli)
                         continue;
                 buffer_puts(out, "needs ");
@@ -391,7 +393,7 @@ static bool describe_too_large(const struct queue *q, const struct resources *si
         return false;
 }
 
-char *queue_pending_reason(const struct queue *q, uint64_t job)
+char *plain_queue_pending_reason(const struct plain_queue *q, uint64_t job)
 {
         const struct queued_job *j = job_find(q, job);
         _cleanup_buffer_ struct buffer out = {};
@@ -400,7 +402,7 @@ char *queue_pending_reason(const struct queue *q, uint64_t job)
                 return NULL;
         if (!q->agents)
                 return xstrdup("no agent is registered");
-        if (!queue_fits_some_agent(q, &j->entry.size)) {
+        if (!plain_queue_fits_some_agent(q, &j->entry.size)) {
                 if (!describe_too_large(q, &j->entry.size, &out))
                         buffer_puts(&out, "no single agent has both the cpus and the memory");
                 return buffer_take(&out);

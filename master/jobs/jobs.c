@@ -1,14 +1,14 @@
-#include "master/jobs.h"
+#include "master/jobs/jobs.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-struct jobs *jobs_new(struct master *m, const struct queue_policy *policy)
+struct jobs *jobs_new(struct master *m, const struct plain_queue_policy *policy)
 {
         struct jobs *js = NEW0(struct jobs);
 
         js->master = m;
-        js->queue = queue_new(policy);
+        js->queue = plain_queue_new(policy);
         js->next_number = 1;
         js->suppressed = true;
         return js;
@@ -49,7 +49,7 @@ static void job_free(struct job *j)
 
         if (j->event_pending)
                 events_forget_job(j->master, j);
-        queue_remove_job(js->queue, j->number);
+        plain_queue_remove_job(js->queue, j->number);
         list_count(j, -1);
         DL_DELETE(*list_of(j), j);
         HASH_DEL(js->by_number, j);
@@ -70,7 +70,7 @@ struct jobs *jobs_free(struct jobs *js)
                 return NULL;
         HASH_ITER (hh, js->by_number, j, next)
                 job_free(j);
-        queue_free(js->queue);
+        plain_queue_free(js->queue);
         free(js);
         return NULL;
 }

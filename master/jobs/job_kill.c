@@ -1,4 +1,4 @@
-#include "master/jobs.h"
+#include "master/jobs/jobs.h"
 
 /* In the queue: it ends here. Launched: its agent is asked, now and whenever it registers again. */
 static void kill_one(
@@ -22,7 +22,7 @@ static void kill_one(
                         task_kill(live, kill);
                 return;
         }
-        (void)queue_remove_task(js->queue, j->number, index);
+        (void)plain_queue_remove_task(js->queue, j->number, index);
         t->queued = false;
         t->api->state = METE__V1__TASK_STATE__TASK_KILLED;
         set_string(&t->api->reason,

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "master/jobs.h"
+#include "master/jobs/jobs.h"
 
 #define JOB_KEY "job/%010ju"
 #define TASK_KEY_PREFIX "task/%010ju/"

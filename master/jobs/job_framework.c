@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "master/jobs.h"
+#include "master/jobs/jobs.h"
 
 #define LAUNCHES_PER_OFFER 256
 #define REFUSE_NS (5 * NSEC_PER_SEC)
@@ -21,7 +21,7 @@ static struct jobs *jobs_of(const struct framework *f)
 void jobs_wake(struct jobs *js)
 {
         struct master *m = js->master;
-        bool wanted = !queue_empty(js->queue);
+        bool wanted = !plain_queue_empty(js->queue);
 
         if (!wanted && !js->suppressed)
                 allocator_suppress(m->allocator, m->queue_framework->id, QUEUE_ROLE);
@@ -38,7 +38,8 @@ void job_enqueue(struct job *j)
 
         for (uint32_t i = 0; i < j->count; i++)
                 if (job_task_class(j, i) == JOB_TASK_QUEUED)
-                        queue_add_task(js->queue, j->number, (uint64_t)(j->submitted * 1e9), &j->size, i);
+                        plain_queue_add_task(
+                                js->queue, j->number, (uint64_t)(j->submitted * 1e9), &j->size, i);
 }
 
 /* ---- launching ---- */
@@ -107,7 +108,8 @@ static Mete__V1__TaskInfo *task_info_new(
         return info;
 }
 
-static void launch_on(struct framework *f, struct offer *o, const struct queue_launch *launches, size_t count)
+static void launch_on(
+        struct framework *f, struct offer *o, const struct plain_queue_launch *launches, size_t count)
 {
         struct jobs *js = jobs_of(f);
         Mete__V1__Offer__Operation op = METE__V1__OFFER__OPERATION__INIT, *ops[] = {&op};
@@ -133,17 +135,17 @@ static void framework_offer(struct framework *f, struct offer *o)
 {
         struct jobs *js = jobs_of(f);
         _cleanup_resources_ struct resources available = {};
-        struct queue_launch launches[LAUNCHES_PER_OFFER];
+        struct plain_queue_launch launches[LAUNCHES_PER_OFFER];
         const char *id = o->id;
         size_t count;
 
         resources_copy(&o->resources, &available);
-        count = queue_offer(js->queue, o->agent->id, &available, launches, ELEMENTSOF(launches));
+        count = plain_queue_offer(js->queue, o->agent->id, &available, launches, ELEMENTSOF(launches));
         if (count > 0)
                 launch_on(f, o, launches, count);
         else
                 offers_decline(f, &id, 1, REFUSE_NS);
-        if (queue_empty(js->queue))
+        if (plain_queue_empty(js->queue))
                 jobs_wake(js);
 }
 
@@ -304,7 +306,7 @@ static void requeue(struct jobs *js, struct job *j, uint32_t index, struct job_t
         t->api->state = METE__V1__TASK_STATE__TASK_STAGING;
         set_string(&t->api->agent_id, NULL);
         set_string(&t->api->agent_address, NULL);
-        queue_add_task(js->queue, j->number, (uint64_t)(j->submitted * 1e9), &j->size, index);
+        plain_queue_add_task(js->queue, j->number, (uint64_t)(j->submitted * 1e9), &j->size, index);
         jobs_wake(js);
 }
 
@@ -447,9 +449,9 @@ static void framework_agents_changed(struct framework *f, struct agent *a, bool 
         struct jobs *js = jobs_of(f);
 
         if (gone)
-                queue_remove_agent(js->queue, a->id);
+                plain_queue_remove_agent(js->queue, a->id);
         else
-                queue_set_agent(js->queue, a->id, a->info->hostname, &a->total);
+                plain_queue_set_agent(js->queue, a->id, a->info->hostname, &a->total);
 }
 
 static const Mete__Api__Isolation *framework_isolation(

@@ -103,10 +103,11 @@ SRC_agent := $(call sources,agent agent/api agent/executors agent/checks)
 SRC_shim := $(call sources,agent/shim)
 SRC_fetcher := $(call sources,agent/fetcher)
 SRC_master := $(call sources,master master/jobs master/operator master/store master/election master/frameworks master/api master/api/read)
+SRC_spec := $(call sources,master/spec)
 SRC_schedule := $(call sources,master/allocator master/queue)
 SRC_mete := $(call sources,tools/mete)
 SRC_sim := $(call sources,tools/sim)
-ARCHIVES := base loop linux net proto sdk isolators bpf agent shim fetcher master schedule mete sim
+ARCHIVES := base loop linux net proto sdk isolators bpf agent shim fetcher master spec schedule mete sim
 BPF_OBJECTS := $(patsubst %.bpf.c,$(GEN)/%.bpf.o,$(wildcard bpf/*.bpf.c))
 
 archive = $(patsubst %,$B/lib%.a,$1)
@@ -125,15 +126,15 @@ all: $(BIN) $(LIBMETE) $(EXAMPLES) ## build every program into build/<flavour>/b
 
 # ---- programs -------------------------------------------------------------------------------------------
 LIB_SHIM := shim isolators linux base
-LIB_MASTER := master schedule proto net loop linux base
+LIB_MASTER := master spec schedule proto net loop linux base
 LIB_FETCHER := fetcher linux base
 LIB_AGENT := agent shim fetcher isolators bpf proto net loop linux base
-LIB_METE := mete sdk proto net loop linux base
+LIB_METE := mete spec schedule sdk proto net loop linux base
 LIB_SIM := sim schedule proto net loop linux base
 
 $B/bin/mete: $B/obj/tools/mete/main.o $(call archive,$(LIB_METE)) $B/flags | $B/bin/
 	$(call say,LINK,$@)
-	$Q$(CC) $(LDFLAGS_ALL) -o $@ $< $(call group,$(LIB_METE)) $(LIBS_LINUX) $(LIBS_NET)
+	$Q$(CC) $(LDFLAGS_ALL) -o $@ $< $(call group,$(LIB_METE)) $(LIBS_LINUX) $(call pkg_libs,libpcre2-8) $(LIBS_NET)
 $B/bin/mete-master: $B/obj/master/main.o $B/build_info.o $(call archive,$(LIB_MASTER)) $B/flags | $B/bin/
 	$(call say,LINK,$@)
 	$Q$(CC) $(LDFLAGS_ALL) -o $@ $< $B/build_info.o $(call group,$(LIB_MASTER)) $(LIBS_MASTER)
@@ -249,7 +250,7 @@ $B/obj/agent/shim/%.o $B/obj/isolators/%.o $B/obj/lib/base/%.o $B/obj/lib/linux/
 # ---- tests ----------------------------------------------------------------------------------------------
 UNIT_SRC := $(shell find tests/unit -name 'test_*.c' 2>/dev/null)
 UNIT := $(UNIT_SRC:tests/%.c=$B/tests/%)
-LIB_ALL := agent shim fetcher isolators bpf master schedule mete sim sdk proto net loop linux base
+LIB_ALL := agent shim fetcher isolators bpf master spec schedule mete sim sdk proto net loop linux base
 $B/tests/unit/%: $B/obj/tests/unit/%.o $(call archive,$(LIB_ALL)) $B/flags
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)

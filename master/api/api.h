@@ -6,6 +6,7 @@
 
 #include "master/core.h"
 #include "master/jobs/jobs.h"
+#include "master/spec/job_spec.h"
 
 #define API_BODY_MAX (4u << 20)
 #define API_RECORD_TASKS_MAX 10000 /* tasks in one record or answer */
@@ -16,17 +17,6 @@ struct peer {
         uid_t uid;
         char name[64]; /* of the uid on this host, or the number */
 };
-
-/* A refusal: HTTP status, one sentence, and the field that it is about. */
-struct api_error {
-        int status;
-        char *field; /* owned, NULL when it is about none */
-        char *message;
-};
-/* Returns -EINVAL. */
-int api_error_set(struct api_error *x, int status, const char *field, const char *fmt, ...) PRINTF_LIKE(4, 5);
-void api_error_done(struct api_error *x);
-#define _cleanup_api_error_ CLEANUP(api_error_done)
 
 struct api_call {
         struct master *master;
@@ -53,9 +43,7 @@ int peer_take_user(const struct peer *p, Mete__Api__JobSpec *spec, struct api_er
 gid_t peer_gid(const struct peer *p); /* by its number; 65534 when it has none */
 bool peer_owns(const struct peer *p, const struct job *j);
 
-/* ---- validate_job.c ---- */
-/* Checks what was submitted and completes it with the defaults. */
-int job_spec_validate(Mete__Api__JobSpec *spec, struct api_error *x) WARN_UNUSED;
+/* ---- job_capacity.c ---- */
 /* Refuses what no registered agent could hold. */
 int job_spec_check_capacity(
         const Mete__Api__JobSpec *spec, const struct plain_queue *q, struct api_error *x) WARN_UNUSED;

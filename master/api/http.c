@@ -4,28 +4,6 @@
 #include "master/api/api.h"
 #include "master/api/read/read.h"
 
-/* ---- refusals ---- */
-
-int api_error_set(struct api_error *x, int status, const char *field, const char *fmt, ...)
-{
-        va_list ap;
-
-        api_error_done(x);
-        x->status = status;
-        x->field = xstrdup(field);
-        va_start(ap, fmt);
-        x->message = xvasprintf(fmt, ap);
-        va_end(ap);
-        return -EINVAL;
-}
-
-void api_error_done(struct api_error *x)
-{
-        free(x->field);
-        free(x->message);
-        *x = (struct api_error){};
-}
-
 void api_respond(struct http_request *req, enum codec codec, int status, const ProtobufCMessage *message)
 {
         _cleanup_buffer_ struct buffer out = {};

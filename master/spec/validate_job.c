@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/resources.h"
 #include "lib/base/table.h"
 #include "lib/base/utf8.h"
 #include "lib/linux/capability.h"
-#include "lib/base/resources.h"
 #include "master/spec/job_spec.h"
 
 #define F "submit.job."

@@ -130,8 +130,9 @@ struct queue_run {
 /* Launched: by a decision (the queue has noted that itself; this confirms), or before a restart of the master. */
 void queue_task_runs(struct queue *q, uint64_t job, uint32_t index, const struct queue_run *run);
 /* CPU time used so far: its progress. */
-void queue_task_progress(struct queue *q, uint64_t job, uint32_t index, uint64_t cpu_ns);
-/* It is frozen; only `kept` is still booked. Resuming it needs the difference, on the same agent. */
+void queue_task_progress(
+        struct queue *q, uint64_t job, uint32_t index, uint64_t cpu_ns, struct wall_time now);
+/* It is frozen; only `kept` is still booked. Resuming it needs the difference, on the same agent. Tasks of a held job are not resumed. */
 void queue_task_suspended(
         struct queue *q, uint64_t job, uint32_t index, const struct resources *kept, struct wall_time now);
 void queue_task_resumed(struct queue *q, uint64_t job, uint32_t index, struct wall_time now);
@@ -154,18 +155,26 @@ size_t queue_offers_held(const struct queue *q);
 
 /* ---- decisions ---- */
 enum queue_decision_kind {
-        QUEUE_LAUNCH, /* job, index, offer, resources. One offer may be named by several: what they leave goes back */
-        QUEUE_RESUME,  /* job, index, offer, resources: as a launch */
+        QUEUE_LAUNCH, /* job, index, offer, merged, resources. One offer may be named by several: what they leave goes back */
+        QUEUE_RESUME,  /* job, index, offer, merged, resources: as a launch */
         QUEUE_DECLINE, /* offer, refuse_ns */
         QUEUE_SUSPEND, /* job, index; for_job */
         QUEUE_REQUEUE, /* job, index; for_job: to be killed and to wait again */
         QUEUE_EXPIRE,  /* job: its deadline passed while it waited */
 };
+#define QUEUE_MERGED_MAX                                                                                     \
+        7 /* more offers of one machine are declined for a moment, so that they come back as one */
 struct queue_decision {
         enum queue_decision_kind kind;
         uint64_t job;
         uint32_t index;
         uint64_t offer;
+        /*
+         * Further offers of the same machine: `resources` may come out of all of them together (CPU that a suspension freed, memory
+         * that was offered before), so they are accepted in one call. The same for all decisions that name `offer`.
+         */
+        uint64_t merged[QUEUE_MERGED_MAX];
+        uint32_t merged_count;
         struct resources resources; /* what the task gets of the offer, ports and cores chosen */
         uint64_t refuse_ns;
         uint64_t for_job;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "master/agent_internal.h"
+#include "master/operator/standing.h"
 
 static void agent_stream_closed(struct http_stream *s, void *userdata)
 {
@@ -22,7 +23,6 @@ static void agent_book(struct agent *a)
 
         if (a->allocated) {
                 allocator_set_agent_total(allocator, a->id, &a->total);
-                allocator_set_agent_active(allocator, a->id, true);
                 return;
         }
         allocator_add_agent(allocator, a->id, &a->total, NULL, 0);
@@ -86,6 +86,7 @@ static void agent_admit(struct agent *a, const Mete__Agent__Call__Subscribe *s)
         agent_set_state(a, AGENT_ACTIVE);
         agent_send_subscribed(a);
         agent_take_reports(a, s, before, known);
+        agent_standing_registered(a);
         offers_schedule(a->master);
 }
 
@@ -269,6 +270,7 @@ struct agent *agent_recover(struct master *m, Mete__Checkpoint__AdmittedAgent *a
         a->info = TAKE_PTR(admitted->agent_info);
         a->unreachable_time = admitted->unreachable_time;
         a->gone_time = admitted->gone_time;
+        agent_standing_take(a, admitted);
         message_free(admitted);
         if (resources_from_proto(a->info->resources, a->info->n_resources, "resources", &a->total, NULL) < 0)
                 log_warning("agent %s: its stored resources are not legal", a->id);

@@ -12,6 +12,8 @@ void agent_free(struct agent *a);
 /* The one place that changes the state. */
 void agent_set_state(struct agent *a, enum agent_state state);
 void agent_init_state(struct agent *a, enum agent_state state); /* from the store: nobody is told */
+/* To the queue and to those who listen: state, size, standing or windows are not what they were. */
+void agent_changed(struct agent *a);
 /* Into the batch, as it is on disk: given up and gone since these times (0: not). */
 void agent_put(const struct agent *a, double unreachable_time, double gone_time, struct store_batch *b);
 

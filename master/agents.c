@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/utf8.h"
+#include "master/operator/standing.h"
+
 static const char *const agent_state_names[] = {
         [AGENT_RECOVERED] = "recovered",
         [AGENT_ACTIVE] = "active",
@@ -26,6 +29,40 @@ struct agent *agent_find(const struct master *m, const char *id)
         return a;
 }
 
+static bool is_lost(enum agent_state s)
+{
+        return s == AGENT_UNREACHABLE || s == AGENT_GONE;
+}
+
+int agent_find_named(const struct master *m, const char *name, struct agent **ret, struct error *e)
+{
+        _cleanup_free_ char *shown = NULL;
+        struct agent *a = agent_find(m, name), *found = NULL, *next;
+
+        if (a) {
+                *ret = a;
+                return 0;
+        }
+        shown = text_for_message(name, TEXT_FOR_MESSAGE_BYTES);
+        HASH_ITER (hh, m->agents, a, next) {
+                if (is_lost(a->state) || a->gone_time > 0 || !a->info || !str_equal(a->info->hostname, name))
+                        continue;
+                if (found)
+                        return error_set(e, -EEXIST,
+                                "several agents have the host name '%s', %s and %s among them: the id of one "
+                                "is expected",
+                                shown, found->id, a->id);
+                found = a;
+        }
+        if (!found)
+                return error_set(e, -ENOENT,
+                        "agent '%s' is not known: the id of an agent, or the host name of one that is here, "
+                        "is expected",
+                        shown);
+        *ret = found;
+        return 0;
+}
+
 struct agent *agent_new(struct master *m, const char *id)
 {
         struct agent *a = NEW0(struct agent);
@@ -36,11 +73,6 @@ struct agent *agent_new(struct master *m, const char *id)
         HASH_ADD_KEYPTR(hh, m->agents, a->id, strlen(a->id), a);
         m->agents_in[a->state]++;
         return a;
-}
-
-static bool is_lost(enum agent_state s)
-{
-        return s == AGENT_UNREACHABLE || s == AGENT_GONE;
 }
 
 void agent_free(struct agent *a)
@@ -56,6 +88,7 @@ void agent_free(struct agent *a)
                 allocator_remove_agent(m->allocator, a->id);
         loop_timer_free(a->timer);
         agent_forget_lost_tasks(a);
+        agent_standing_done(a);
         if (is_lost(a->state))
                 DL_DELETE2(m->lost_agents, a, lost_prev, lost_next);
         if (a->leaving > 0)
@@ -73,7 +106,7 @@ void agent_free(struct agent *a)
         free(a);
 }
 
-static void agent_changed(struct agent *a)
+void agent_changed(struct agent *a)
 {
         bool there = a->state == AGENT_ACTIVE || a->state == AGENT_DISCONNECTED;
 
@@ -103,7 +136,7 @@ void agent_set_state(struct agent *a, enum agent_state state)
         agent_init_state(a, state);
         loop_timer_disarm(a->timer);
         if (a->allocated)
-                allocator_set_agent_active(a->master->allocator, a->id, state == AGENT_ACTIVE);
+                allocator_set_agent_active(a->master->allocator, a->id, agent_is_offered(a));
         if (state == AGENT_ACTIVE)
                 loop_timer_arm(a->timer, a->master->options->agent_ping_timeout_ns,
                         a->master->options->agent_ping_timeout_ns);
@@ -126,10 +159,23 @@ void agent_put(const struct agent *a, double unreachable_time, double gone_time,
         admitted.unreachable_time = unreachable_time;
         admitted.has_gone_time = gone_time > 0;
         admitted.gone_time = gone_time;
+        agent_standing_put(a, &admitted);
         master_put_message(b, key, &admitted.base);
 }
 
 /* ---- looking, stopping ---- */
+
+static void describe_place(const struct agent *a, Mete__Api__Agent *ret)
+{
+        const Mete__V1__DomainInfo__FaultDomain *d = a->info->domain ? a->info->domain->fault_domain : NULL;
+
+        ret->attributes = a->info->attributes;
+        ret->n_attributes = a->info->n_attributes;
+        ret->region = d ? d->region->name : NULL;
+        ret->zone = d ? d->zone->name : NULL;
+        ret->maintenance = a->windows;
+        ret->n_maintenance = a->n_windows;
+}
 
 void agent_describe(const struct agent *a, Mete__Api__Agent *ret)
 {
@@ -158,6 +204,8 @@ void agent_describe(const struct agent *a, Mete__Api__Agent *ret)
         ret->version = a->version;
         ret->measurement = a->measurement;
         ret->cgroup_layout = a->cgroup_layout;
+        describe_place(a, ret);
+        agent_standing_describe(a, ret);
 }
 
 void agents_stop(struct master *m)

@@ -49,6 +49,26 @@ enum agent_state {
         AGENT_STATE_MAX,
 };
 
+enum agent_drain_state {
+        AGENT_DRAIN_NONE,
+        AGENT_DRAINING, /* its tasks are being killed */
+        AGENT_DRAINED,  /* it has been empty since */
+        AGENT_DRAIN_STATE_MAX,
+};
+
+/* What an operator wants of an agent, or a maintenance window: on disk before it is acted on. See operator/standing.h. */
+struct agent_standing {
+        bool deactivated; /* it offers nothing; its tasks go on unless it is drained */
+        enum agent_drain_state drain;
+        bool has_max_grace;
+        double max_grace_seconds; /* of the kills that draining takes; a task's own when that is shorter */
+        bool mark_gone;           /* when it is drained */
+        double drain_since;       /* when the drain began: seconds since 1970 */
+        struct string_list
+                windows_begun; /* ids of maintenance windows that have begun here and are not over */
+        bool by_window;        /* deactivated because of them, until the last of them is over */
+};
+
 struct agent {
         struct master *master;
         char *id;
@@ -78,6 +98,11 @@ struct agent {
         uint32_t capabilities;               /* bits: AgentInfo.Capability.Type */
         uint32_t task_count;
         struct resources booked; /* by tasks: for display */
+        struct agent_standing standing;
+        struct loop_timer *drain_timer;     /* of operator/standing.c: it may be empty; NULL: not drained */
+        Mete__Api__Agent__Drain drain_view; /* of agent_describe() */
+        Mete__Api__Window **windows; /* that are not over, soonest first; the messages are the windows' */
+        size_t n_windows;
         UT_hash_handle hh;
 };
 
@@ -276,6 +301,14 @@ static inline void set_string(char **to, const char *from)
 
 /* ---- agents.c ---- */
 struct agent *agent_find(const struct master *m, const char *id);
+/* By id, or by a host name that only one agent has which is here or expected back. -ENOENT or -EEXIST with a sentence. */
+int agent_find_named(
+        const struct master *m, const char *id_or_hostname, struct agent **ret, struct error *e) WARN_UNUSED;
+/* Connected, and no operator or window keeps it from being offered. */
+static inline bool agent_is_offered(const struct agent *a)
+{
+        return a->state == AGENT_ACTIVE && !a->standing.deactivated;
+}
 /* After all are recovered: begins to forget the oldest of those that were lost. */
 void agents_start(struct master *m);
 void agents_gc(struct master *m, double now_seconds); /* seconds since 1970 */

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "master/core.h"
+#include "master/operator/standing.h"
 
 static char *executor_key(const char *framework_id, const char *executor_id)
 {
@@ -53,6 +53,7 @@ void executor_remove(struct executor *x)
         DL_DELETE2(x->framework->executors, x, framework_prev, framework_next);
         message_free(x->info);
         resources_done(&x->resources);
+        agent_emptied(a);
         free(x->role);
         free(x->key);
         free(x);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "master/frameworks/frameworks.h"
+#include "master/operator/standing.h"
 
 #define TASK_STATUSES_MAX 16
 
@@ -226,6 +227,7 @@ void tasks_update(struct agent *a, const Mete__Agent__StatusUpdate *u)
         struct framework *f = framework_find(a->master, u->framework_id->value);
         struct task *t = f ? task_find(f, u->status->task_id->value) : NULL;
         struct master_counters *counters = &a->master->counters;
+        struct drained_update drained;
 
         if (t && t->agent != a)
                 t = NULL; /* launched elsewhere in the meantime */
@@ -233,6 +235,7 @@ void tasks_update(struct agent *a, const Mete__Agent__StatusUpdate *u)
                 update_nobody(a, u, t);
                 return;
         }
+        u = agent_drain_update(a, f, u, &drained);
         if (is_told(f)) {
                 if (t)
                         keep_update(t, u->status);

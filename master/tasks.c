@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "master/frameworks/frameworks.h"
+#include "master/operator/standing.h"
 
 struct task *task_find(const struct framework *f, const char *id)
 {
@@ -57,6 +58,7 @@ void task_release(struct task *t)
         if (resources_subtract(&a->booked, &t->resources) < 0)
                 log_warning("agent %s: the books of its tasks do not balance", a->id);
         a->task_count--;
+        agent_emptied(a);
 }
 
 void task_remove(struct task *t)
@@ -64,6 +66,7 @@ void task_remove(struct task *t)
         task_release(t);
         HASH_DEL(t->framework->tasks, t);
         DL_DELETE2(t->agent->tasks, t, agent_prev, agent_next);
+        agent_emptied(t->agent);
         message_free(t->info);
         message_free(t->isolation);
         resources_done(&t->resources);
@@ -99,7 +102,9 @@ void task_launch_ready(struct framework *f, const char *task_id, bool ok)
                 return; /* gone in the meantime */
         if (t->kill_wanted) {
                 task_set_status(t, METE__V1__TASK_STATE__TASK_KILLED,
-                        METE__V1__TASK_STATUS__REASON__REASON_TASK_KILLED_DURING_LAUNCH,
+                        t->agent->standing.drain != AGENT_DRAIN_NONE
+                                ? METE__V1__TASK_STATUS__REASON__REASON_AGENT_DRAINING
+                                : METE__V1__TASK_STATUS__REASON__REASON_TASK_KILLED_DURING_LAUNCH,
                         "killed before it was sent to its agent");
                 return;
         }

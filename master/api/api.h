@@ -64,7 +64,14 @@ void respond_job(struct http_request *req, enum codec codec, const struct peer *
         Mete__Api__Response__Type type, const struct job *j, bool timed_out);
 
 /* ---- agent_admin_calls.c ---- */
+/* False when the caller is not root: refused then. what: "drain an agent". */
+bool call_needs_root(struct api_call *c, const char *what);
+/* By id, or by a host name that only one has. NULL: refused. */
+struct agent *call_find_agent(struct api_call *c, const char *id_or_hostname, const char *field);
 void call_mark_agent_gone(struct api_call *c);
+void call_drain_agent(struct api_call *c);
+void call_deactivate_agent(struct api_call *c);
+void call_reactivate_agent(struct api_call *c);
 
 /* ---- wait.c ---- */
 void call_wait(struct api_call *c);

@@ -64,6 +64,9 @@ static const struct call_row calls[] = {
         {METE__API__CALL__TYPE__SUBSCRIBE, .handle = call_subscribe},
         {METE__API__CALL__TYPE__GET_VERSION, .handle = call_get_version},
         {METE__API__CALL__TYPE__MARK_AGENT_GONE, NEEDS(mark_agent_gone), .handle = call_mark_agent_gone},
+        {METE__API__CALL__TYPE__DRAIN_AGENT, NEEDS(drain_agent), .handle = call_drain_agent},
+        {METE__API__CALL__TYPE__DEACTIVATE_AGENT, NEEDS(deactivate_agent), .handle = call_deactivate_agent},
+        {METE__API__CALL__TYPE__REACTIVATE_AGENT, NEEDS(reactivate_agent), .handle = call_reactivate_agent},
 };
 
 static void dispatch(struct api_call *c)

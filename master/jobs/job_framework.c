@@ -283,11 +283,16 @@ static void task_take_status(struct job_task *t, const struct agent *a, const Me
         }
 }
 
-/* A launch that never reached its agent costs an attempt, not the task. */
+/* A launch that never reached its agent costs an attempt, not the task. Nor does an agent that is drained. */
 static bool may_try_again(const struct job *j, const struct job_task *t, const Mete__Agent__StatusUpdate *u)
 {
-        return u->status->state == METE__V1__TASK_STATE__TASK_DROPPED && !u->status->has_uuid &&
-               !t->kill_wanted && !j->kill_wanted && t->attempts < JOB_ATTEMPTS_MAX;
+        const Mete__V1__TaskStatus *s = u->status;
+        bool drained = s->state == METE__V1__TASK_STATE__TASK_KILLED && s->has_reason &&
+                       s->reason == METE__V1__TASK_STATUS__REASON__REASON_AGENT_DRAINING;
+        bool dropped = s->state == METE__V1__TASK_STATE__TASK_DROPPED && !s->has_uuid &&
+                       t->attempts < JOB_ATTEMPTS_MAX;
+
+        return (drained || dropped) && !t->kill_wanted && !j->kill_wanted;
 }
 
 /* Is this status about the attempt that we know of? */

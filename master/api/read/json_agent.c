@@ -191,6 +191,26 @@ static void json_capabilities(struct buffer *out, const struct agent *a)
         json_end_array(out);
 }
 
+static void json_drain(struct buffer *out, const struct agent *a)
+{
+        const struct agent_standing *s = &a->standing;
+
+        if (s->drain == AGENT_DRAIN_NONE)
+                return;
+        json_begin_object(out, "drain_info");
+        json_put_string(out, "state", s->drain == AGENT_DRAINED ? "DRAINED" : "DRAINING");
+        json_begin_object(out, "config");
+        if (s->has_max_grace) {
+                json_begin_object(out, "max_grace_period");
+                json_put_integer(out, "nanoseconds", (int64_t)(s->max_grace_seconds * 1e9));
+                json_end_object(out);
+        }
+        json_put_bool(out, "mark_gone", s->mark_gone);
+        json_end_object(out);
+        json_end_object(out);
+        json_put_double(out, "estimated_drain_start_time_seconds", s->drain_since);
+}
+
 void json_agent(struct buffer *out, const struct agent *a)
 {
         json_put_string(out, "id", a->id);
@@ -201,8 +221,9 @@ void json_agent(struct buffer *out, const struct agent *a)
         if (a->reregistered > 0)
                 json_put_double(out, "reregistered_time", a->reregistered);
         json_agent_resources(out, a);
-        json_put_bool(out, "active", a->state == AGENT_ACTIVE);
-        json_put_bool(out, "deactivated", false);
+        json_put_bool(out, "active", agent_is_offered(a));
+        json_put_bool(out, "deactivated", a->standing.deactivated);
+        json_drain(out, a);
         json_put_string(out, "version", a->version);
         json_capabilities(out, a);
         if (a->info->domain)

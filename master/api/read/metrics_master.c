@@ -33,17 +33,18 @@ static void metrics_of_resources(struct buffer *out, const struct master *m)
 static void metrics_of_agents(struct buffer *out, const struct master *m)
 {
         const struct agent *a, *next;
-        double active = 0, inactive = 0, unreachable = 0;
+        double connected = 0, disconnected = 0, active = 0, unreachable = 0;
 
         HASH_ITER (hh, m->agents, a, next) {
-                active += a->state == AGENT_ACTIVE;
-                inactive += a->state == AGENT_DISCONNECTED;
+                connected += a->state == AGENT_ACTIVE;
+                disconnected += a->state == AGENT_DISCONNECTED;
+                active += agent_is_offered(a);
                 unreachable += a->state == AGENT_UNREACHABLE;
         }
-        metric(out, active, "master/slaves_connected");
-        metric(out, inactive, "master/slaves_disconnected");
+        metric(out, connected, "master/slaves_connected");
+        metric(out, disconnected, "master/slaves_disconnected");
         metric(out, active, "master/slaves_active");
-        metric(out, inactive, "master/slaves_inactive");
+        metric(out, connected + disconnected - active, "master/slaves_inactive");
         metric(out, unreachable, "master/slaves_unreachable");
 }
 

@@ -32,8 +32,8 @@ static void json_agent_counts(struct read_call *c)
         const struct agent *a, *next;
 
         HASH_ITER (hh, c->master->agents, a, next) {
-                active += a->state == AGENT_ACTIVE;
-                inactive += a->state == AGENT_DISCONNECTED;
+                active += agent_is_offered(a);
+                inactive += agent_is_registered(a) && !agent_is_offered(a);
                 unreachable += a->state == AGENT_UNREACHABLE;
         }
         json_put_integer(&c->out, "activated_slaves", active);

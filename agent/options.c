@@ -13,8 +13,10 @@
 #include "lib/base/option.h"
 #include "lib/base/time.h"
 #include "lib/linux/process.h"
+#include "lib/net/codec.h"
 #include "lib/net/http_client.h"
 #include "lib/net/http_server.h"
+#include "proto/domain.h"
 
 #define MASTER_PORT_DEFAULT 5050
 #define AGENT_PORT_DEFAULT 5051
@@ -35,6 +37,7 @@ static const struct option_row rows[] = {
         ROW("master", 'm', OPTION_STRING, master, "HOST:PORT", "the master to serve (default 127.0.0.1:5050)", 0, "Cluster"),
         ROW("hostname", 0, OPTION_STRING, hostname, "NAME", "name shown to frameworks (default: this machine's)", 0, NULL),
         ROW("attributes", 0, OPTION_STRING, attributes, "NAME:VALUE;...", "what frameworks may select machines by, for example rack:r1;ssd:1", 0, NULL),
+        ROW("domain", 0, OPTION_STRING, domain, "REGION/ZONE", "where this machine is: its fault domain, shown to frameworks (default: none)", 0, NULL),
         ROW("address", 0, OPTION_STRING, address, "ADDRESS", "numeric address to listen on (default 127.0.0.1)", 0, "Network"),
         ROW("port", 'p', OPTION_U64, port, "PORT", "port to listen on (default 5051)", 65535, NULL),
         ROW("insecure", 0, OPTION_BOOL, insecure, NULL, "allow an address that is not loopback, where nobody is authenticated", 0, NULL),
@@ -193,6 +196,8 @@ static int check_paths(const struct agent_options *o, struct error *e)
 
 static int check_network(struct agent_options *o, struct error *e)
 {
+        Mete__V1__DomainInfo *domain = NULL;
+
         if (o->port == 0)
                 return error_set(e, -EINVAL, "--port 0: give 1 to 65535");
         if (!address_is_loopback(o->address) && !o->insecure)
@@ -210,7 +215,11 @@ static int check_network(struct agent_options *o, struct error *e)
         int r = host_port_parse(o->master, MASTER_PORT_DEFAULT, &o->master_host, &o->master_port, e);
         if (r < 0)
                 return error_prefix(e, "--master");
-        return 0;
+        if (!o->domain)
+                return 0;
+        r = domain_parse(o->domain, "--domain", &domain, e);
+        message_free(domain);
+        return r;
 }
 
 int agent_options_parse(struct agent_options *o, int argc, char **argv, struct error *e)

@@ -21,6 +21,7 @@ struct agent_options {
         uint64_t fetcher_cache_bytes;
         uint64_t fetcher_stall_ns;
         char *attributes;
+        char *domain; /* "region/zone"; NULL: none */
         char *jwt_secret_key;
         uint64_t http_heartbeat_interval_ns;
         bool authenticate_http_executors;

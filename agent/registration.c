@@ -11,6 +11,7 @@
 #include "lib/base/log.h"
 #include "lib/base/resources.h"
 #include "lib/net/codec.h"
+#include "proto/domain.h"
 #include "proto/validate.h"
 
 #define ATTRIBUTES_MAX 64
@@ -120,9 +121,12 @@ static Mete__V1__AgentInfo *describe(
         borrowed->port = (int32_t)a->options->port;
         borrowed->n_attributes = attributes->count;
         borrowed->attributes = (Mete__V1__Attribute **)attributes->list;
+        if (a->options->domain && domain_parse(a->options->domain, "--domain", &borrowed->domain, NULL) < 0)
+                log_warning("the fault domain is left out: it is not legal"); /* checked at start */
         id.value = a->identity.agent_id;
         borrowed->id = id.value ? &id : NULL;
         Mete__V1__AgentInfo *info = message_copy(borrowed);
+        message_free(borrowed->domain);
         resources_to_proto(offered, NULL, /* with_role= */ true, &info->resources, &info->n_resources);
         return info;
 }
@@ -234,6 +238,7 @@ static const Mete__V1__AgentInfo__Capability__Type capabilities[] = {
         METE__V1__AGENT_INFO__CAPABILITY__TYPE__MULTI_ROLE,
         METE__V1__AGENT_INFO__CAPABILITY__TYPE__HIERARCHICAL_ROLE,
         METE__V1__AGENT_INFO__CAPABILITY__TYPE__RESERVATION_REFINEMENT,
+        METE__V1__AGENT_INFO__CAPABILITY__TYPE__AGENT_DRAINING,
         METE__V1__AGENT_INFO__CAPABILITY__TYPE__TASK_RESOURCE_LIMITS,
 };
 

@@ -7,6 +7,7 @@
 
 #include "lib/base/utf8.h"
 #include "master/operator/standing.h"
+#include "proto/domain.h"
 
 static const char *const agent_state_names[] = {
         [AGENT_RECOVERED] = "recovered",
@@ -167,12 +168,10 @@ void agent_put(const struct agent *a, double unreachable_time, double gone_time,
 
 static void describe_place(const struct agent *a, Mete__Api__Agent *ret)
 {
-        const Mete__V1__DomainInfo__FaultDomain *d = a->info->domain ? a->info->domain->fault_domain : NULL;
-
         ret->attributes = a->info->attributes;
         ret->n_attributes = a->info->n_attributes;
-        ret->region = d ? d->region->name : NULL;
-        ret->zone = d ? d->zone->name : NULL;
+        ret->region = (char *)domain_region(a->info->domain);
+        ret->zone = (char *)domain_zone(a->info->domain);
         ret->maintenance = a->windows;
         ret->n_maintenance = a->n_windows;
 }

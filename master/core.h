@@ -257,6 +257,7 @@ struct master {
         char id[UUID_TEXT_MAX]; /* of this process */
         uint64_t epoch;
         bool leading;
+        Mete__V1__DomainInfo *domain; /* owned; NULL: none */
         double start_time;
         double elected_time; /* 0: not yet */
         struct master_counters counters;

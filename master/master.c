@@ -8,6 +8,7 @@
 #include "master/api/api.h"
 #include "master/api/credentials.h"
 #include "master/jobs/jobs.h"
+#include "proto/domain.h"
 
 #define IDENTITY_VERSION 1
 #define BODY_MAX (32u << 20) /* an agent reports all its tasks at once */
@@ -220,6 +221,10 @@ int master_new(struct loop *l, const struct master_options *o, struct master **r
         m->loop = l;
         m->options = o;
         m->start_time = wall_seconds_now();
+        if (o->domain && (r = domain_parse(o->domain, "--domain", &m->domain, e)) < 0) {
+                free(m);
+                return r;
+        }
         uuid_generate_bytes(uuid);
         uuid_format(uuid, m->id);
         m->allocator =
@@ -257,6 +262,7 @@ struct master *master_free(struct master *m)
         loop_timer_free(m->offer_expiry);
         allocator_free(m->allocator);
         credentials_free(m->credentials);
+        message_free(m->domain);
         free(m->failure);
         free(m);
         return NULL;

@@ -13,6 +13,7 @@ struct master_options {
         char *address;  /* numeric */
         uint64_t port;  /* 0: any */
         char *hostname; /* that clients are told; NULL: the address */
+        char *domain;   /* "region/zone"; NULL: none */
         char *work_dir; /* holds the store */
         char *store;    /* URL; NULL: sqlite:<work_dir>/store.db */
         char *election; /* "standalone" */

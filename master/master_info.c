@@ -56,6 +56,12 @@ static void join_host_port(char *ret, size_t size, const char *host, unsigned po
         (void)snprintf(ret, size, strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, port);
 }
 
+static const Mete__V1__MasterInfo__Capability__Type capabilities[] = {
+        METE__V1__MASTER_INFO__CAPABILITY__TYPE__AGENT_UPDATE, /* agents may change their resources */
+        METE__V1__MASTER_INFO__CAPABILITY__TYPE__AGENT_DRAINING,
+        METE__V1__MASTER_INFO__CAPABILITY__TYPE__QUOTA_V2, /* limits, not only guarantees */
+};
+
 void master_info_fill(const struct master *m, struct master_info *ret)
 {
         static char version[] = METE_VERSION;
@@ -79,11 +85,13 @@ void master_info_fill(const struct master *m, struct master_info *ret)
         ret->address.ip = ret->ip;
         ret->address.port = m->port;
         ret->info.address = &ret->address;
-        /* Agents may change their resources. The other two are of draining and of quota, which are not there. */
-        mete__v1__master_info__capability__init(&ret->capability);
-        ret->capability.has_type = true;
-        ret->capability.type = METE__V1__MASTER_INFO__CAPABILITY__TYPE__AGENT_UPDATE;
-        ret->capabilities[0] = &ret->capability;
+        ret->info.domain = m->domain;
+        for (size_t i = 0; i < ELEMENTSOF(capabilities); i++) {
+                mete__v1__master_info__capability__init(&ret->capability[i]);
+                ret->capability[i].has_type = true;
+                ret->capability[i].type = capabilities[i];
+                ret->capabilities[i] = &ret->capability[i];
+        }
         ret->info.capabilities = ret->capabilities;
         ret->info.n_capabilities = ELEMENTSOF(ret->capabilities);
 }

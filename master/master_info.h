@@ -8,7 +8,7 @@
 struct master_info {
         Mete__V1__MasterInfo info; /* its texts are below, or the master's */
         Mete__V1__Address address;
-        Mete__V1__MasterInfo__Capability capability, *capabilities[1];
+        Mete__V1__MasterInfo__Capability capability[3], *capabilities[3];
         char hostname[256];
         char ip[INET6_ADDRSTRLEN];
         char host_port[256 + 8]; /* "name:5050", "[::1]:5050": for URLs */

@@ -7,6 +7,7 @@
 
 #include "master/core.h"
 #include "master/offer_regex.h"
+#include "proto/domain.h"
 
 #define CONSTRAINTS_MAX 1000 /* of one framework: each is looked at whenever an agent has something free */
 
@@ -220,15 +221,13 @@ static bool holds_for_attribute(const struct constraint *c, const Mete__V1__Attr
 static const char *pseudoattribute(const Mete__V1__AgentInfo *info,
         Mete__V1__Scheduler__AttributeConstraint__Selector__PseudoattributeType type)
 {
-        const Mete__V1__DomainInfo__FaultDomain *d = info->domain ? info->domain->fault_domain : NULL;
-
         switch (type) {
         case METE__V1__SCHEDULER__ATTRIBUTE_CONSTRAINT__SELECTOR__PSEUDOATTRIBUTE_TYPE__HOSTNAME:
                 return info->hostname;
         case METE__V1__SCHEDULER__ATTRIBUTE_CONSTRAINT__SELECTOR__PSEUDOATTRIBUTE_TYPE__REGION:
-                return d ? d->region->name : NULL;
+                return domain_region(info->domain);
         case METE__V1__SCHEDULER__ATTRIBUTE_CONSTRAINT__SELECTOR__PSEUDOATTRIBUTE_TYPE__ZONE:
-                return d ? d->zone->name : NULL;
+                return domain_zone(info->domain);
         default:
                 return NULL;
         }
@@ -310,6 +309,14 @@ static bool large_enough(
         return true;
 }
 
+/* In another region than the master. Who does not say where he is, is near. */
+static bool is_remote(const struct master *m, const struct agent *a)
+{
+        const char *here = domain_region(m->domain), *there = domain_region(a->info->domain);
+
+        return here && there && !str_equal(here, there);
+}
+
 bool offer_qualifies(void *master, const char *framework, const char *role, const char *agent,
         const struct resources *available)
 {
@@ -322,6 +329,9 @@ bool offer_qualifies(void *master, const char *framework, const char *role, cons
         /* Whoever does not ask for GPUs is kept away from the machines that have them. */
         if (!framework_has(f, METE__V1__FRAMEWORK_INFO__CAPABILITY__TYPE__GPU_RESOURCES) &&
                 resources_scalar(&a->total, "gpus") > 0 && f != m->queue_framework)
+                return false;
+        if (is_remote(m, a) && !framework_has(f, METE__V1__FRAMEWORK_INFO__CAPABILITY__TYPE__REGION_AWARE) &&
+                f != m->queue_framework)
                 return false;
         return large_enough(f->info, role, available) &&
                (!f->constraints || constraints_hold(f->constraints, role, a->info));

@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/net/codec.h"
 #include "lib/net/http_server.h"
 #include "master/jobs/plain_queue.h"
+#include "proto/domain.h"
 
 #define HOSTNAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-"
 
@@ -22,6 +24,9 @@ static const struct option_row rows[] = {
                 .max = UINT16_MAX, .letter = 'p'),
         ROW(hostname, "hostname", OPTION_STRING, "NAME",
                 "what clients are told to reach it by (default: the address)"),
+        ROW(domain, "domain", OPTION_STRING, "REGION/ZONE",
+                "where it is: agents of another region are offered to frameworks with REGION_AWARE only, and "
+                "to the job queue (default: none)"),
         ROW(insecure, "insecure", OPTION_BOOL, NULL,
                 "allow an address that is not loopback, and peers that cannot be identified"),
         ROW(work_dir, "work-dir", OPTION_STRING, "DIR",
@@ -76,6 +81,15 @@ void master_options_init(struct master_options *o)
         };
 }
 
+static int check_domain(const struct master_options *o, struct error *e)
+{
+        Mete__V1__DomainInfo *domain = NULL;
+        int r = o->domain ? domain_parse(o->domain, "--domain", &domain, e) : 0;
+
+        message_free(domain);
+        return r;
+}
+
 int master_options_check(const struct master_options *o, struct error *e)
 {
         uint8_t numeric[sizeof(struct in6_addr)];
@@ -110,5 +124,5 @@ int master_options_check(const struct master_options *o, struct error *e)
                         "--authenticate-frameworks needs --credentials: a file with principals and secrets");
         if (str_empty(o->work_dir))
                 return error_set(e, -EINVAL, "--work-dir must not be empty");
-        return 0;
+        return check_domain(o, e);
 }

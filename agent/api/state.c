@@ -5,6 +5,7 @@
 #include "agent/api/read.h"
 #include "agent/executors/executor.h"
 #include "agent/offered_resources.h"
+#include "proto/domain.h"
 
 /* Those that show as live, and those that ended but wait for acknowledgements; each sorted by framework. */
 struct containers {
@@ -247,6 +248,16 @@ static void write_completed_frameworks(struct buffer *out, const struct agent *a
 
 /* ---- the agent ---- */
 
+static void write_domain(struct buffer *out, const char *text)
+{
+        Mete__V1__DomainInfo *domain;
+
+        if (!text || domain_parse(text, "--domain", &domain, NULL) < 0)
+                return;
+        json_put_message(out, "domain", &domain->base);
+        message_free(domain);
+}
+
 static void write_attributes(struct buffer *out, const char *attributes)
 {
         _cleanup_free_ char *copy = xstrdup(attributes ? attributes : "");
@@ -294,6 +305,7 @@ void api_read_state(struct read_call *c)
         json_put_string(out, "master_hostname", a->options->master_host);
         json_put_string(out, "log_dir", "");
         write_attributes(out, a->options->attributes);
+        write_domain(out, a->options->domain);
         write_resources(out, a);
         json_flags(out, &agent_option_parser, a->options);
         write_live_frameworks(out, &l);

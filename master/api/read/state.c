@@ -4,6 +4,18 @@
 #include "master/master_info.h"
 #include "master/options.h"
 
+static void json_capabilities(struct buffer *out, const Mete__V1__MasterInfo *info)
+{
+        json_begin_array(out, "capabilities");
+        for (size_t i = 0; i < info->n_capabilities; i++)
+                json_put_string(out, NULL,
+                        protobuf_c_enum_descriptor_get_value(
+                                &mete__v1__master_info__capability__type__descriptor,
+                                (int)info->capabilities[i]->type)
+                                ->name);
+        json_end_array(out);
+}
+
 static void json_leader(struct read_call *c)
 {
         struct buffer *out = &c->out;
@@ -13,17 +25,19 @@ static void json_leader(struct read_call *c)
         json_put_string(out, "id", c->master->id);
         json_put_string(out, "pid", info.pid);
         json_put_string(out, "hostname", info.hostname);
-        json_begin_array(out, "capabilities");
-        json_end_array(out);
+        json_capabilities(out, &info.info);
         json_put_string(out, "leader", info.pid);
         json_begin_object(out, "leader_info");
         json_put_string(out, "id", c->master->id);
         json_put_string(out, "pid", info.pid);
         json_put_integer(out, "port", info.info.port);
         json_put_string(out, "hostname", info.hostname);
-        json_begin_array(out, "capabilities");
-        json_end_array(out);
+        json_capabilities(out, &info.info);
+        if (c->master->domain)
+                json_put_message(out, "domain", &c->master->domain->base);
         json_end_object(out);
+        if (c->master->domain)
+                json_put_message(out, "domain", &c->master->domain->base);
 }
 
 static void json_agent_counts(struct read_call *c)

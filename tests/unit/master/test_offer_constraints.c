@@ -11,6 +11,7 @@
 
 #include "master/core.h"
 #include "master/offer_regex.h"
+#include "proto/domain.h"
 
 /* ---- expressions ---- */
 
@@ -307,6 +308,40 @@ static void test_gpus_are_for_those_who_ask(void **state)
         place_stop(&p);
 }
 
+static Mete__V1__DomainInfo *domain(const char *text)
+{
+        Mete__V1__DomainInfo *d = NULL;
+
+        assert_int_equal(domain_parse(text, "--domain", &d, NULL), 0);
+        return d;
+}
+
+static void test_other_regions_are_for_those_who_know_of_them(void **state)
+{
+        struct framework other = {};
+        struct place p;
+
+        place_start(&p);
+        p.master.queue_framework = &other;
+        p.agent.info->domain = domain("us/a");
+        assert_true(qualifies(&p, "r")); /* the master does not say where it is */
+        p.master.domain = domain("eu/a");
+        assert_false(qualifies(&p, "r"));
+        p.framework.capabilities = 1u << METE__V1__FRAMEWORK_INFO__CAPABILITY__TYPE__REGION_AWARE;
+        assert_true(qualifies(&p, "r"));
+        p.framework.capabilities = 0;
+        p.master.queue_framework = &p.framework;
+        assert_true(qualifies(&p, "r"));
+        p.master.queue_framework = &other;
+        message_free(p.agent.info->domain);
+        p.agent.info->domain = domain("eu/b");
+        assert_true(qualifies(&p, "r"));
+        message_free(TAKE_PTR(p.agent.info->domain));
+        assert_true(qualifies(&p, "r")); /* the agent does not */
+        message_free(p.master.domain);
+        place_stop(&p);
+}
+
 #define SMALLEST(quantities)                                                                                 \
         "{\"user\": \"u\", \"name\": \"n\", \"offer_filters\": {\"r\": {\"min_allocatable_resources\":"      \
         " {\"quantities\": [" quantities "]}}}}"
@@ -351,6 +386,7 @@ int main(void)
                 cmocka_unit_test(test_constraints_that_are_refused),
                 cmocka_unit_test(test_too_many_constraints_are_refused),
                 cmocka_unit_test(test_gpus_are_for_those_who_ask),
+                cmocka_unit_test(test_other_regions_are_for_those_who_know_of_them),
                 cmocka_unit_test(test_smallest_offers),
         };
 

@@ -1,28 +1,39 @@
 /*
- * A vector is sorted by name (and kind, should two parties use one name for two kinds), so that every
+ * A vector is sorted by name (and kind, should two parties use one name for two kinds; and traits), so that every
  * operation on two of them is a merge of two sorted lists, and within an entry ranges and items are sorted
- * lists too.
+ * lists too. Most entries have no traits: those come first, and comparing theirs compares two null pointers.
  */
 #include "lib/base/resources.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static int entry_compare(const struct resource *e, const char *name, enum resource_kind kind)
+static int entry_compare(const struct resource *e, const char *name, enum resource_kind kind,
+        const struct resource_traits *traits)
 {
         int r = strcmp(e->name, name);
 
-        return r != 0 ? r : (int)e->kind - (int)kind;
+        if (r == 0)
+                r = (int)e->kind - (int)kind;
+        if (r != 0 || e->traits == traits)
+                return r;
+        return resource_traits_compare(e->traits, traits);
+}
+
+static int entries_compare(const struct resource *a, const struct resource *b)
+{
+        return entry_compare(a, b->name, b->kind, b->traits);
 }
 
 /* The index of the entry, or where it would go; *ret_found tells which. */
-static size_t find(const struct resources *r, const char *name, enum resource_kind kind, bool *ret_found)
+static size_t find(const struct resources *r, const char *name, enum resource_kind kind,
+        const struct resource_traits *traits, bool *ret_found)
 {
         size_t low = 0, high = r->count;
 
         while (low < high) {
                 size_t middle = low + (high - low) / 2;
-                int c = entry_compare(&r->entries[middle], name, kind);
+                int c = entry_compare(&r->entries[middle], name, kind, traits);
 
                 if (c == 0) {
                         *ret_found = true;
@@ -37,18 +48,20 @@ static size_t find(const struct resources *r, const char *name, enum resource_ki
         return low;
 }
 
-static struct resource *lookup(const struct resources *r, const char *name, enum resource_kind kind)
+static struct resource *lookup(const struct resources *r, const char *name, enum resource_kind kind,
+        const struct resource_traits *traits)
 {
         bool found;
-        size_t i = find(r, name, kind, &found);
+        size_t i = find(r, name, kind, traits, &found);
 
         return found ? &r->entries[i] : NULL;
 }
 
-static struct resource *find_or_insert(struct resources *r, const char *name, enum resource_kind kind)
+static struct resource *find_or_insert(struct resources *r, const char *name, enum resource_kind kind,
+        const struct resource_traits *traits)
 {
         bool found;
-        size_t i = find(r, name, kind, &found);
+        size_t i = find(r, name, kind, traits, &found);
 
         if (found)
                 return &r->entries[i];
@@ -56,7 +69,7 @@ static struct resource *find_or_insert(struct resources *r, const char *name, en
         r->entries = xrealloc(r->entries, (r->count + 1) * sizeof(*r->entries));
         memmove(r->entries + i + 1, r->entries + i, (r->count - i) * sizeof(*r->entries));
         r->count++;
-        r->entries[i] = (struct resource){.kind = kind};
+        r->entries[i] = (struct resource){.kind = kind, .traits = resource_traits_ref(traits)};
         (void)snprintf(r->entries[i].name, RESOURCE_NAME_MAX, "%s", name);
         return &r->entries[i];
 }
@@ -67,6 +80,7 @@ static void entry_done(struct resource *e)
                 free(e->items[i]);
         free(e->items);
         free(e->ranges);
+        resource_traits_unref(e->traits);
         *e = (struct resource){};
 }
 
@@ -95,6 +109,7 @@ void resources_done(struct resources *r)
 static void entry_copy(const struct resource *from, struct resource *ret)
 {
         *ret = *from;
+        (void)resource_traits_ref(ret->traits);
         ret->ranges = NULL;
         ret->items = NULL;
         if (from->range_count > 0)
@@ -132,9 +147,28 @@ bool resource_name_valid(const char *name)
         return true;
 }
 
+static uint64_t sum_of(uint64_t a, uint64_t b)
+{
+        uint64_t sum;
+
+        /* Inputs are bounded far below: a sum that leaves 64 bits could only be a mistake of ours. */
+        return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
+}
+
 uint64_t resources_scalar(const struct resources *r, const char *name)
 {
-        const struct resource *e = lookup(r, name, RESOURCE_SCALAR);
+        bool found;
+        uint64_t sum = 0;
+
+        for (size_t i = find(r, name, RESOURCE_SCALAR, NULL, &found);
+                i < r->count && r->entries[i].kind == RESOURCE_SCALAR && str_equal(r->entries[i].name, name); i++)
+                sum = sum_of(sum, r->entries[i].milli);
+        return sum;
+}
+
+uint64_t resources_plain_scalar(const struct resources *r, const char *name)
+{
+        const struct resource *e = lookup(r, name, RESOURCE_SCALAR, NULL);
 
         return e ? e->milli : 0;
 }
@@ -144,10 +178,10 @@ void resources_set_scalar(struct resources *r, const char *name, uint64_t milli)
         struct resource *e;
 
         if (milli > 0) {
-                find_or_insert(r, name, RESOURCE_SCALAR)->milli = milli;
+                find_or_insert(r, name, RESOURCE_SCALAR, NULL)->milli = milli;
                 return;
         }
-        e = lookup(r, name, RESOURCE_SCALAR);
+        e = lookup(r, name, RESOURCE_SCALAR, NULL);
         if (e)
                 remove_entry(r, e);
 }
@@ -166,11 +200,11 @@ int resources_add_range(struct resources *r, const char *name, uint64_t begin, u
 
         if (begin > end || !resource_name_valid(name))
                 return -EINVAL;
-        e = lookup(r, name, RESOURCE_RANGES);
+        e = lookup(r, name, RESOURCE_RANGES, NULL);
         if (e && e->range_count >= RESOURCE_RANGES_MAX)
                 return -E2BIG;
         if (!e)
-                e = find_or_insert(r, name, RESOURCE_RANGES);
+                e = find_or_insert(r, name, RESOURCE_RANGES, NULL);
         /* [first, behind) are the ranges that the new one swallows. From the end: sorted input is the usual
          * case. */
         for (first = e->range_count; first > 0; first--)
@@ -192,9 +226,8 @@ int resources_add_range(struct resources *r, const char *name, uint64_t begin, u
         return 0;
 }
 
-void resources_add_item(struct resources *r, const char *name, const char *item)
+static void add_item(struct resource *e, const char *item)
 {
-        struct resource *e = find_or_insert(r, name, RESOURCE_SET);
         size_t low = 0, high = e->item_count;
 
         while (low < high) {
@@ -214,6 +247,11 @@ void resources_add_item(struct resources *r, const char *name, const char *item)
         e->item_count++;
 }
 
+void resources_add_item(struct resources *r, const char *name, const char *item)
+{
+        add_item(find_or_insert(r, name, RESOURCE_SET, NULL), item);
+}
+
 bool resources_empty(const struct resources *r)
 {
         return r->count == 0;
@@ -221,7 +259,7 @@ bool resources_empty(const struct resources *r)
 
 static bool entry_equal(const struct resource *a, const struct resource *b)
 {
-        if (entry_compare(a, b->name, b->kind) != 0 || a->milli != b->milli ||
+        if (entries_compare(a, b) != 0 || a->milli != b->milli ||
                 a->range_count != b->range_count || a->item_count != b->item_count)
                 return false;
         for (size_t i = 0; i < a->range_count; i++)
@@ -274,10 +312,14 @@ bool resources_contains(const struct resources *big, const struct resources *sma
         for (size_t i = 0; i < small->count; i++, at++) {
                 const struct resource *s = &small->entries[i];
 
-                while (at < big->count && entry_compare(&big->entries[at], s->name, s->kind) < 0)
-                        at++;
-                if (at == big->count || entry_compare(&big->entries[at], s->name, s->kind) != 0 ||
-                        !entry_contains(&big->entries[at], s))
+                int c = -1;
+
+                for (; at < big->count; at++) {
+                        c = entries_compare(&big->entries[at], s);
+                        if (c >= 0)
+                                break;
+                }
+                if (c != 0 || !entry_contains(&big->entries[at], s))
                         return false;
         }
         return true;
@@ -310,6 +352,26 @@ static void add_ranges(struct resource *e, const struct resource *other)
         e->range_count = count;
 }
 
+/* With other traits than its own. */
+static void add_entry_as(
+        struct resources *r, const struct resource *entry, const struct resource_traits *traits)
+{
+        struct resource *e;
+
+        if (entry_empty(entry))
+                return;
+        e = find_or_insert(r, entry->name, entry->kind, traits);
+        e->milli = sum_of(e->milli, entry->milli);
+        add_ranges(e, entry);
+        for (size_t k = 0; k < entry->item_count; k++)
+                add_item(e, entry->items[k]);
+}
+
+void resources_add_entry(struct resources *r, const struct resource *entry)
+{
+        add_entry_as(r, entry, entry->traits);
+}
+
 void resources_add(struct resources *r, const struct resources *other)
 {
         _cleanup_resources_ struct resources self = {};
@@ -318,17 +380,8 @@ void resources_add(struct resources *r, const struct resources *other)
                 resources_copy(other, &self);
                 other = &self;
         }
-        for (size_t i = 0; i < other->count; i++) {
-                const struct resource *o = &other->entries[i];
-                struct resource *e = find_or_insert(r, o->name, o->kind);
-
-                /* Inputs are bounded far below: a sum that leaves 64 bits could only be a mistake of ours. */
-                if (__builtin_add_overflow(e->milli, o->milli, &e->milli))
-                        e->milli = UINT64_MAX;
-                add_ranges(e, o);
-                for (size_t k = 0; k < o->item_count; k++)
-                        resources_add_item(r, o->name, o->items[k]);
-        }
+        for (size_t i = 0; i < other->count; i++)
+                resources_add_entry(r, &other->entries[i]);
 }
 
 /* e -= other, which is contained in e. */
@@ -388,7 +441,7 @@ int resources_subtract(struct resources *r, const struct resources *other)
                 return -ERANGE;
         for (size_t i = 0; i < other->count; i++) {
                 const struct resource *o = &other->entries[i];
-                struct resource *e = lookup(r, o->name, o->kind);
+                struct resource *e = lookup(r, o->name, o->kind, o->traits);
 
                 e->milli -= o->milli;
                 subtract_ranges(e, o);
@@ -397,6 +450,98 @@ int resources_subtract(struct resources *r, const struct resources *other)
                         remove_entry(r, e);
         }
         return 0;
+}
+
+/* ---- by traits ---- */
+
+void resources_filter(const struct resources *r,
+        bool (*wanted)(const struct resource *entry, const void *userdata), const void *userdata,
+        struct resources *ret)
+{
+        struct resources kept = {};
+
+        for (size_t i = 0; i < r->count; i++)
+                if (wanted(&r->entries[i], userdata))
+                        resources_add_entry(&kept, &r->entries[i]);
+        *ret = kept;
+}
+
+bool resource_allocatable_to(const struct resource *entry, const char *role)
+{
+        const char *reserved = resource_traits_role(entry->traits);
+
+        return !reserved || role_is_within(role, reserved);
+}
+
+void resources_with_traits(
+        const struct resources *r, const struct resource_traits *traits, struct resources *ret)
+{
+        struct resources all = {};
+
+        for (size_t i = 0; i < r->count; i++)
+                add_entry_as(&all, &r->entries[i], traits);
+        *ret = all;
+}
+
+void resources_quantities(const struct resources *r, struct resources *ret)
+{
+        struct resources all = {};
+
+        /* Those of one name are neighbours. */
+        for (size_t i = 0; i < r->count; i++) {
+                const struct resource *e = &r->entries[i];
+                struct resource *last = all.count > 0 ? &all.entries[all.count - 1] : NULL;
+
+                if (e->kind != RESOURCE_SCALAR)
+                        continue;
+                if (last && str_equal(last->name, e->name))
+                        last->milli = sum_of(last->milli, e->milli);
+                else
+                        add_entry_as(&all, e, NULL);
+        }
+        *ret = all;
+}
+
+void resources_push_reservation(
+        const struct resources *r, const struct resource_reservation *reservation, struct resources *ret)
+{
+        static const struct resource_traits none;
+        struct resource_reservation stack[RESERVATIONS_MAX];
+        struct resources all = {};
+
+        for (size_t i = 0; i < r->count; i++) {
+                struct resource_traits like = r->entries[i].traits ? *r->entries[i].traits : none;
+                const struct resource_traits *traits;
+
+                assert(like.reservation_count < RESERVATIONS_MAX);
+                if (like.reservation_count > 0)
+                        memcpy(stack, like.reservations, like.reservation_count * sizeof(*stack));
+                stack[like.reservation_count++] = *reservation;
+                like.reservations = stack;
+                traits = resource_traits_get(&like);
+                add_entry_as(&all, &r->entries[i], traits);
+                resource_traits_unref(traits);
+        }
+        *ret = all;
+}
+
+void resources_pop_reservation(const struct resources *r, struct resources *ret)
+{
+        struct resources all = {};
+
+        for (size_t i = 0; i < r->count; i++) {
+                const struct resource_traits *traits = r->entries[i].traits;
+                struct resource_traits like;
+
+                if (!resource_traits_role(traits))
+                        continue;
+                like = *traits;
+                like.reservation_count--;
+                traits = resource_traits_get(&like);
+                add_entry_as(&all, &r->entries[i], traits);
+                resource_traits_unref(traits);
+        }
+        *ret = all;
 }
 
 int milli_from_double(double d, uint64_t *ret)

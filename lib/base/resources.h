@@ -6,6 +6,7 @@
 #pragma once
 
 #include "lib/base/error.h"
+#include "lib/base/role.h"
 
 #define RESOURCE_NAME_MAX 64
 /* Ranges that resources_add_range() collects for one name: bounds the work that a peer can cause. */
@@ -48,7 +49,7 @@ struct resource_traits {
         bool read_only;
         bool revocable; /* may be taken back at any moment */
         /* The rest belongs to resource_traits.c. */
-        uint32_t references;
+        uint32_t references, hash;
         struct resource_traits *next;
 };
 
@@ -111,21 +112,24 @@ void resources_filter(const struct resources *r,
         struct resources *ret);
 /* May a framework in this role have the entry: not reserved, or for the role or one above it ("a" for "a/b")? Revocability is not asked. */
 bool resource_allocatable_to(const struct resource *entry, const char *role);
-/* Is `role` the same as `above`, or below it in the tree? "a/b" is within "a"; "ab" is not. */
-bool role_is_within(const char *role, const char *above);
 /* The same amounts with these traits in place of their own (NULL: none). */
 void resources_with_traits(
         const struct resources *r, const struct resource_traits *traits, struct resources *ret);
 /* Scalars only, summed over traits: what shares and quotas are counted in. */
 void resources_quantities(const struct resources *r, struct resources *ret);
-/* One more refinement on top of each entry (RESERVE), and the last one taken off (UNRESERVE: entries without one are left out). */
+/*
+ * One more refinement on top of each entry (RESERVE), of which none has RESERVATIONS_MAX of them already; and the last one taken off (UNRESERVE: entries without one are left out).
+ */
 void resources_push_reservation(
         const struct resources *r, const struct resource_reservation *reservation, struct resources *ret);
 void resources_pop_reservation(const struct resources *r, struct resources *ret);
 
-/* "cpus:0.5;mem:64;ports:[31000-32000]", reserved ones as "cpus(a/b):2"; the caller frees. */
+/*
+ * "cpus:0.5;mem:64;ports:[31000-32000]", reserved ones as "cpus(a/b):2", volumes as "disk(a/b)[id:path]:64", revocable ones as
+ * "cpus{revocable}:1"; the caller frees.
+ */
 char *resources_to_string(const struct resources *r);
-/* Parses the same text; "cpus(role):2" is a static reservation. -EINVAL with a sentence naming the offender. */
+/* Parses the same text, without volumes and what is revocable; "cpus(role):2" is a static reservation, "cpus(*):2" none. -EINVAL with a sentence naming the offender. */
 int resources_parse(const char *s, struct resources *ret, struct error *e) WARN_UNUSED;
 /* Round half up, -EINVAL for NaN, infinity, negative; -ERANGE above RESOURCE_MILLI_MAX. */
 int milli_from_double(double d, uint64_t *ret) WARN_UNUSED;

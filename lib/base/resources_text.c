@@ -1,4 +1,4 @@
-/* The text form of resource vectors: "cpus:0.5;mem:64;ports:[31000-32000,33000-33000];disks:{a,b}". */
+/* The text form of resource vectors: "cpus:0.5;cpus(role):2;mem:64;ports:[31000-32000,33000-33000];disks:{a,b}". */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +18,18 @@ static void put_scalar(struct buffer *b, uint64_t milli)
         buffer_printf(b, ".%0*u", (int)digits, fraction);
 }
 
+static void put_traits(struct buffer *b, const struct resource_traits *t)
+{
+        const char *role = resource_traits_role(t);
+
+        if (role)
+                buffer_printf(b, "(%s)", role);
+        if (t && t->volume_id)
+                buffer_printf(b, "[%s:%s]", t->volume_id, t->container_path ?: "");
+        if (t && t->revocable)
+                buffer_puts(b, "{revocable}");
+}
+
 char *resources_to_string(const struct resources *r)
 {
         _cleanup_buffer_ struct buffer b = {};
@@ -25,7 +37,9 @@ char *resources_to_string(const struct resources *r)
         for (size_t i = 0; i < r->count; i++) {
                 const struct resource *e = &r->entries[i];
 
-                buffer_printf(&b, "%s%s:", i > 0 ? ";" : "", e->name);
+                buffer_printf(&b, "%s%s", i > 0 ? ";" : "", e->name);
+                put_traits(&b, e->traits);
+                buffer_puts(&b, ":");
                 switch (e->kind) {
                 case RESOURCE_SCALAR:
                         put_scalar(&b, e->milli);
@@ -69,12 +83,11 @@ static int refuse(struct error *e, const char *name, const char *text, const cha
 
 static int parse_scalar(struct resources *r, const char *name, const char *text, struct error *e)
 {
-        struct resources one = {};
-        uint64_t milli;
+        uint64_t milli, others = resources_scalar(r, name);
         int error;
 
         error = parse_milli(text, RESOURCE_MILLI_MAX, &milli);
-        if (error == 0 && milli > RESOURCE_MILLI_MAX - MIN(RESOURCE_MILLI_MAX, resources_scalar(r, name)))
+        if (error == 0 && milli > RESOURCE_MILLI_MAX - MIN(RESOURCE_MILLI_MAX, others))
                 error = -ERANGE;
         if (error == -ERANGE)
                 return refuse(e, name, text, "at most 9007199254.74");
@@ -82,9 +95,7 @@ static int parse_scalar(struct resources *r, const char *name, const char *text,
                 return refuse(
                         e, name, text, "a number with at most three decimals, [BEGIN-END,...] or {ITEM,...}");
         /* Written twice means the sum, as in Mesos. */
-        resources_set_scalar(&one, name, milli);
-        resources_add(r, &one);
-        resources_done(&one);
+        resources_set_scalar(r, name, resources_plain_scalar(r, name) + milli);
         return 0;
 }
 
@@ -140,22 +151,60 @@ static int parse_members(struct resources *r, const char *name, char *text, char
         return 0;
 }
 
-static int parse_entry(struct resources *r, char *entry, struct error *e)
+static int parse_value(struct resources *r, const char *name, char *value, struct error *e)
 {
-        char *colon = strchr(entry, ':'), *name, *value;
-
-        if (!colon)
-                return refuse(e, entry, entry, "NAME:VALUE");
-        *colon = '\0';
-        name = trim(entry);
-        value = trim(colon + 1);
-        if (!resource_name_valid(name))
-                return refuse(e, name, name, "a name of 1 to 63 printable ASCII characters without brackets");
         if (*value == '[')
                 return parse_members(r, name, value, ']', e);
         if (*value == '{')
                 return parse_members(r, name, value, '}', e);
         return parse_scalar(r, name, value, e);
+}
+
+/* Into r with a static reservation. The amount is bounded together with what is there. */
+static int parse_reserved(
+        struct resources *r, const char *name, char *role, char *value, struct error *e)
+{
+        _cleanup_resources_ struct resources plain = {}, reserved = {};
+        int error;
+
+        error = role_validate(role, "resource", e);
+        if (error < 0)
+                return error;
+        if (str_equal(role, "*"))
+                return parse_value(r, name, value, e);
+        error = parse_value(&plain, name, value, e);
+        if (error < 0)
+                return error;
+        if (resources_scalar(&plain, name) > RESOURCE_MILLI_MAX - MIN(RESOURCE_MILLI_MAX, resources_scalar(r, name)))
+                return refuse(e, name, value, "at most 9007199254.74");
+        resources_push_reservation(&plain, &(struct resource_reservation){.role = role}, &reserved);
+        resources_add(r, &reserved);
+        return 0;
+}
+
+/* NAME:VALUE, or NAME(ROLE):VALUE. */
+static int parse_entry(struct resources *r, char *entry, struct error *e)
+{
+        char *end = strpbrk(entry, "(:"), *name, *role = NULL;
+
+        if (end && *end == '(') {
+                *end = '\0';
+                role = end + 1;
+                end = strchr(role, ')');
+                if (!end || end[1 + strspn(end + 1, " \t\n")] != ':')
+                        return refuse(e, entry, role, "NAME(ROLE):VALUE");
+                *end = '\0';
+                end += 1 + strspn(end + 1, " \t\n");
+        }
+        if (!end)
+                return refuse(e, entry, entry, "NAME:VALUE");
+        *end = '\0';
+        name = trim(entry);
+        if (!resource_name_valid(name))
+                return refuse(e, name, name, "a name of 1 to 63 printable ASCII characters without brackets");
+        if (role)
+                return parse_reserved(r, name, trim(role), trim(end + 1), e);
+        return parse_value(r, name, trim(end + 1), e);
 }
 
 int resources_parse(const char *s, struct resources *ret, struct error *e)

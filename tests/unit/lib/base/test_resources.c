@@ -61,7 +61,7 @@ static void test_text(void **state)
 static void test_refused_text(void **state)
 {
         static const char *const bad[] = {"cpus", ":1", "cpus:", "cpus:-1", "cpus:1e3", "cpus:0.0001",
-                "cpus:x", "cpus:9007199254.741", "cpus:99999999999999999999999", "cpus(role):1", "a b:1",
+                "cpus:x", "cpus:9007199254.741", "cpus:99999999999999999999999", "cpus(role)1", "a b:1",
                 "ports:[1-2", "ports:[2-1]", "ports:[1]", "ports:[1-2,]", "ports:[-1]",
                 "ports:[1-18446744073709551616]", "disks:{a", "disks:{a,,b}", "disks:{a{}",
                 "cpus:9007199254.74;cpus:0.001",

@@ -10,28 +10,6 @@
 #include "lib/net/codec.h"
 #include "master/frameworks/validate_framework.h"
 
-static void test_roles(void **state)
-{
-        static const char *const legal[] = {
-                "*", "a", "a/b", "a/b/c-d", "a.b", "...", "a-", "\xc3\xa4", "a*b", "a/.b"};
-        static const char *const illegal[] = {"", "/", "/a", "a/", "a//b", ".", "..", "a/..", "./a", "-a",
-                "a/-b", "a b", "a\tb", "a\nb", "a\x7f", "\x01", "a/*", "*/a"};
-        _cleanup_free_ char *long_role = xcalloc(1, ROLE_LENGTH_MAX + 2);
-        _cleanup_error_ struct error e = {};
-
-        for (size_t i = 0; i < ELEMENTSOF(legal); i++)
-                if (role_validate(legal[i], "role", &e) < 0)
-                        fail_msg("%s", error_message(&e));
-        for (size_t i = 0; i < ELEMENTSOF(illegal); i++)
-                if (role_validate(illegal[i], "role", NULL) >= 0)
-                        fail_msg("'%s' is accepted", illegal[i]);
-        memset(long_role, 'a', ROLE_LENGTH_MAX);
-        assert_int_equal(role_validate(long_role, "role", NULL), 0);
-        long_role[ROLE_LENGTH_MAX] = 'a';
-        assert_int_equal(role_validate(long_role, "some.field", &e), -EINVAL);
-        assert_non_null(strstr(error_message(&e), "some.field"));
-}
-
 static Mete__V1__FrameworkInfo *info_of(const char *members)
 {
         _cleanup_free_ char *json = xasprintf("{\"user\":\"u\",\"name\":\"n\"%s}", members);
@@ -164,7 +142,6 @@ static void test_size(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_roles),
                 cmocka_unit_test(test_info),
                 cmocka_unit_test(test_not_a_number),
                 cmocka_unit_test(test_many_roles),

@@ -200,7 +200,8 @@ const struct resource_traits *resource_traits_get(const struct resource_traits *
         assert(like->reservation_count <= RESERVATIONS_MAX);
         hash = hash_of(like);
         if (table.count > 0)
-                for (struct resource_traits *t = table.buckets[hash & (table.bucket_count - 1)]; t; t = t->next)
+                for (struct resource_traits *t = table.buckets[hash & (table.bucket_count - 1)]; t;
+                        t = t->next)
                         if (t->hash == hash && resource_traits_compare(t, like) == 0)
                                 return resource_traits_ref(t);
         if (table.count >= table.bucket_count)

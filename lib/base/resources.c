@@ -57,8 +57,8 @@ static struct resource *lookup(const struct resources *r, const char *name, enum
         return found ? &r->entries[i] : NULL;
 }
 
-static struct resource *find_or_insert(struct resources *r, const char *name, enum resource_kind kind,
-        const struct resource_traits *traits)
+static struct resource *find_or_insert(
+        struct resources *r, const char *name, enum resource_kind kind, const struct resource_traits *traits)
 {
         bool found;
         size_t i = find(r, name, kind, traits, &found);
@@ -161,7 +161,8 @@ uint64_t resources_scalar(const struct resources *r, const char *name)
         uint64_t sum = 0;
 
         for (size_t i = find(r, name, RESOURCE_SCALAR, NULL, &found);
-                i < r->count && r->entries[i].kind == RESOURCE_SCALAR && str_equal(r->entries[i].name, name); i++)
+                i < r->count && r->entries[i].kind == RESOURCE_SCALAR && str_equal(r->entries[i].name, name);
+                i++)
                 sum = sum_of(sum, r->entries[i].milli);
         return sum;
 }
@@ -259,8 +260,8 @@ bool resources_empty(const struct resources *r)
 
 static bool entry_equal(const struct resource *a, const struct resource *b)
 {
-        if (entries_compare(a, b) != 0 || a->milli != b->milli ||
-                a->range_count != b->range_count || a->item_count != b->item_count)
+        if (entries_compare(a, b) != 0 || a->milli != b->milli || a->range_count != b->range_count ||
+                a->item_count != b->item_count)
                 return false;
         for (size_t i = 0; i < a->range_count; i++)
                 if (a->ranges[i].begin != b->ranges[i].begin || a->ranges[i].end != b->ranges[i].end)

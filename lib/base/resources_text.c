@@ -161,8 +161,7 @@ static int parse_value(struct resources *r, const char *name, char *value, struc
 }
 
 /* Into r with a static reservation. The amount is bounded together with what is there. */
-static int parse_reserved(
-        struct resources *r, const char *name, char *role, char *value, struct error *e)
+static int parse_reserved(struct resources *r, const char *name, char *role, char *value, struct error *e)
 {
         _cleanup_resources_ struct resources plain = {}, reserved = {};
         int error;
@@ -175,7 +174,8 @@ static int parse_reserved(
         error = parse_value(&plain, name, value, e);
         if (error < 0)
                 return error;
-        if (resources_scalar(&plain, name) > RESOURCE_MILLI_MAX - MIN(RESOURCE_MILLI_MAX, resources_scalar(r, name)))
+        if (resources_scalar(&plain, name) >
+                RESOURCE_MILLI_MAX - MIN(RESOURCE_MILLI_MAX, resources_scalar(r, name)))
                 return refuse(e, name, value, "at most 9007199254.74");
         resources_push_reservation(&plain, &(struct resource_reservation){.role = role}, &reserved);
         resources_add(r, &reserved);

@@ -41,11 +41,16 @@ static void test_interned(void **state)
 {
         struct resource_label label = {.key = (char *)"rack", .value = NULL};
         struct resource_reservation stack[] = {
-                {.role = (char *)"a", .principal = (char *)"alice", .dynamic = true, .labels = &label, .label_count = 1},
+                {.role = (char *)"a",
+                        .principal = (char *)"alice",
+                        .dynamic = true,
+                        .labels = &label,
+                        .label_count = 1},
                 {.role = (char *)"a/b", .principal = (char *)"bob", .dynamic = true},
         };
         struct resource_traits like = {.reservations = stack, .reservation_count = 2};
-        const struct resource_traits *first = resource_traits_get(&like), *second = resource_traits_get(&like);
+        const struct resource_traits *first = resource_traits_get(&like),
+                                     *second = resource_traits_get(&like);
 
         (void)state;
         assert_ptr_equal(first, second);
@@ -102,7 +107,7 @@ static void test_order(void **state)
                         int c = resource_traits_compare(all[i], all[k]);
 
                         assert_int_equal(c == 0, i == k);
-                        assert_int_equal(c < 0, resource_traits_compare(all[k], all[i]) > 0);
+                        assert_int_equal(c<0, resource_traits_compare(all[k], all[i])> 0);
                         for (size_t m = 0; m < ELEMENTSOF(all); m++)
                                 if (c < 0 && resource_traits_compare(all[k], all[m]) < 0)
                                         assert_true(resource_traits_compare(all[i], all[m]) < 0);
@@ -174,7 +179,8 @@ static void test_text(void **state)
 static void test_apart(void **state)
 {
         _cleanup_resources_ struct resources r = parse("cpus:1;cpus(a):2;mem:10"), plain = parse("cpus:2"),
-                                             reserved = parse("cpus(a):2"), other = parse("cpus(b):1"), copy = {};
+                                             reserved = parse("cpus(a):2"), other = parse("cpus(b):1"),
+                                             copy = {};
 
         (void)state;
         assert_int_equal(resources_scalar(&r, "cpus"), 3000);
@@ -216,7 +222,8 @@ static void test_allocatable(void **state)
                 {"ab", "cpus:1;ports:[1-2]"},
                 {"b", "cpus:1;ports:[1-2];ports(b):[3-4]"},
         };
-        _cleanup_resources_ struct resources r = parse("cpus:1;cpus(a):2;cpus(a/b):4;ports:[1-2];ports(b):[3-4]");
+        _cleanup_resources_ struct resources r =
+                parse("cpus:1;cpus(a):2;cpus(a/b):4;ports:[1-2];ports(b):[3-4]");
 
         (void)state;
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -262,7 +269,8 @@ static void test_volumes_and_revocable(void **state)
                         .volume_id = (char *)"id1",
                         .container_path = (char *)"data",
                         .read_only = true});
-        const struct resource_traits *revocable = resource_traits_get(&(struct resource_traits){.revocable = true});
+        const struct resource_traits *revocable =
+                resource_traits_get(&(struct resource_traits){.revocable = true});
         struct resource disk = {.name = "disk", .traits = volume, .milli = 64000};
         struct resource cpus = {.name = "cpus", .traits = revocable, .milli = 500};
         _cleanup_resources_ struct resources r = {};

@@ -105,6 +105,17 @@ static int read_kill(struct checkpoint *c, const char *data, size_t len, struct 
         return 0;
 }
 
+static int read_suspended(struct checkpoint *c, const char *data, size_t len, struct error *e)
+{
+        ProtobufCMessage *m;
+
+        if (decode(&mete__checkpoint__suspended__descriptor, data, len, &m) < 0)
+                return error_set(e, -EBADMSG, "its suspension cannot be read");
+        message_free(c->suspended);
+        c->suspended = (Mete__Checkpoint__Suspended *)m;
+        return 0;
+}
+
 /* A record that is whole and of another format is not one of a crash: the file is not followed. */
 static int read_record(struct checkpoint *c, const struct record_header *h, const char *data, struct error *e)
 {
@@ -115,6 +126,8 @@ static int read_record(struct checkpoint *c, const struct record_header *h, cons
                 return read_kill(c, data, h->length, e);
         case RECORD_FRAMEWORK:
                 return read_framework(c, data, h->length, e);
+        case RECORD_SUSPENDED:
+                return read_suspended(c, data, h->length, e);
         case RECORD_TASK:
         case RECORD_TASK_UPDATES:
         case RECORD_TASK_UPDATE:
@@ -129,6 +142,7 @@ void checkpoint_done(struct checkpoint *c)
 {
         message_free(c->container);
         message_free(c->updates);
+        message_free(c->suspended);
         checkpoint_tasks_done(c);
         *c = (struct checkpoint){0};
 }
@@ -186,6 +200,8 @@ static int write_records(const struct checkpoint *c, struct buffer *b)
                 r = record_append(RECORD_UPDATES, &c->updates->base, b);
         if (r == 0 && c->killed)
                 r = record_append(RECORD_KILL, &k.base, b);
+        if (r == 0 && c->suspended)
+                r = record_append(RECORD_SUSPENDED, &c->suspended->base, b);
         return r == 0 ? checkpoint_tasks_append(c, b) : r;
 }
 
@@ -319,6 +335,11 @@ int checkpoint_framework_write(int containers_fd, const char *id, const Mete__V1
         f.version = CHECKPOINT_FORMAT;
         f.framework = (Mete__V1__FrameworkInfo *)info;
         return checkpoint_append(containers_fd, id, RECORD_FRAMEWORK, &f.base, /* compact_at= */ NULL);
+}
+
+int checkpoint_suspended_write(int containers_fd, const char *id, const Mete__Checkpoint__Suspended *s)
+{
+        return checkpoint_append(containers_fd, id, RECORD_SUSPENDED, &s->base, /* compact_at= */ NULL);
 }
 
 int checkpoint_container_remove(int containers_fd, const char *id)

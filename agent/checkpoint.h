@@ -8,6 +8,7 @@
  *                                 Updates    status updates that are not acknowledged yet; the last one counts
  *                                 Kill       a kill was asked for
  *                                 Framework  what is known of the framework now
+ *                                 Suspended  it is to be frozen, or thawed; the last one counts
  *                               of an executor, also its tasks (agent/checkpoint_tasks.h):
  *                                 Task, TaskUpdate, TaskAcknowledged; Updates of a task, where the file was compacted
  *
@@ -52,6 +53,7 @@ struct checkpoint {
         struct checkpoint_task *tasks; /* k: task id -> v: owned; of an executor, in order of launch */
         bool killed;
         uint32_t kill_cause; /* when killed */
+        Mete__Checkpoint__Suspended *suspended; /* owned; NULL: never asked for */
 };
 void checkpoint_done(struct checkpoint *c);
 #define _cleanup_checkpoint_ CLEANUP(checkpoint_done)
@@ -77,5 +79,7 @@ int checkpoint_updates_write(
 int checkpoint_kill_write(int containers_fd, const char *id, const char *signal, uint32_t cause) WARN_UNUSED;
 int checkpoint_framework_write(
         int containers_fd, const char *id, const Mete__V1__FrameworkInfo *info) WARN_UNUSED;
+int checkpoint_suspended_write(
+        int containers_fd, const char *id, const Mete__Checkpoint__Suspended *s) WARN_UNUSED;
 /* Everything of the container. Missing is success. */
 int checkpoint_container_remove(int containers_fd, const char *id) WARN_UNUSED;

@@ -18,6 +18,7 @@ enum record_type {
         RECORD_TASK_UPDATES = 6, /* all of a task's stream: what compaction writes */
         RECORD_TASK_UPDATE = 7,
         RECORD_TASK_ACKNOWLEDGED = 8,
+        RECORD_SUSPENDED = 9, /* of the container; the last one counts */
         RECORD_MAX, /* a newer agent may write more: they are skipped */
 };
 

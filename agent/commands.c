@@ -126,6 +126,12 @@ static void on_update_framework(struct agent *a, const Mete__Agent__Command *cmd
         tasks_resend_updates(a, info->id->value);
 }
 
+static void on_suspend(struct agent *a, const Mete__Agent__Command *cmd)
+{
+        if (cmd->suspend)
+                suspension_command(a, cmd->suspend);
+}
+
 static const struct {
         Mete__Agent__Command__Type type;
         void (*handler)(struct agent *a, const Mete__Agent__Command *cmd);
@@ -139,6 +145,7 @@ static const struct {
         {METE__AGENT__COMMAND__TYPE__SHUTDOWN_EXECUTOR, on_shutdown_executor},
         {METE__AGENT__COMMAND__TYPE__SHUTDOWN_FRAMEWORK, on_shutdown_framework},
         {METE__AGENT__COMMAND__TYPE__UPDATE_FRAMEWORK, on_update_framework},
+        {METE__AGENT__COMMAND__TYPE__SUSPEND, on_suspend},
 };
 
 void commands_execute(struct agent *a, const Mete__Agent__Command *cmd)

@@ -124,6 +124,8 @@ struct agent_container *container_free(struct agent_container *c)
                 return NULL;
         if (c->cleanup_due)
                 clean_host(c);
+        c->suspension.answer_due = false;
+        suspension_done(c);
         HASH_DELETE(hh, c->agent->containers, c);
         task_free(c->task);
         executor_free(c->executor);
@@ -200,6 +202,7 @@ static void started(struct agent_container *c, const struct shim_record *r)
         launch_times_add(c->agent->launch_times, &c->clock, r);
         container_set_state(c, CONTAINER_STATE_RUNNING);
         c->owner->started(c);
+        suspension_started(c);
 }
 
 static void on_status(struct loop_io *io, int fd, uint32_t events, void *userdata)
@@ -359,6 +362,7 @@ void container_kill(struct agent_container *c, int signo, uint64_t grace_ns, boo
         }
         if (c->kill_signal != signal && c->record.started_wall_ns)
                 deliver_signal(c, signal);
+        suspension_thaw(c); /* what is frozen could not act on the signal */
         c->kill_signal = signal;
         arm_grace(c, grace_ns);
 }
@@ -441,6 +445,7 @@ void container_end(struct agent_container *c, const struct task_outcome *outcome
                 outcome->message ? outcome->message : "");
         /* First to disk: an agent that dies while it removes the cgroup could not tell again what the task used. */
         c->owner->ended(c, outcome);
+        suspension_done(c);
         stop_watching_status(c);
         c->fetch = fetch_free(c->fetch);
         c->plan = plan_free(c->plan);

@@ -18,6 +18,7 @@
 #include "agent/launch_times.h"
 #include "agent/outcome.h"
 #include "agent/shim/shim.h"
+#include "agent/suspension.h"
 #include "agent/usage.h"
 #include "proto/mete_checkpoint.pb-c.h"
 
@@ -85,6 +86,7 @@ struct agent_container {
         bool silent;                   /* its framework was removed: nothing of it is reported any more */
         bool cleanup_due;              /* ENDED: the timer removes what is on the host */
         int kill_signal;               /* to deliver once there is a process */
+        struct suspension suspension;
 
         size_t compact_at; /* of the checkpoint, see agent/checkpoint_tasks.h */
         struct plan *plan; /* owned, while FETCHING */

@@ -157,6 +157,16 @@ void master_link_usage(struct master_link *l, Mete__Agent__Call__Usage *u)
                 send_call(l, &call, on_call_done);
 }
 
+void master_link_suspended(struct master_link *l, Mete__Agent__Call__Suspended *m)
+{
+        Mete__Agent__Call call = METE__AGENT__CALL__INIT;
+
+        call.type = METE__AGENT__CALL__TYPE__SUSPENDED;
+        call.suspended = m;
+        if (master_link_ready(l))
+                send_call(l, &call, on_call_done);
+}
+
 static void on_message_done(const struct http_response *r, void *userdata)
 {
         struct message_call *m = userdata;

@@ -233,6 +233,7 @@ static void recover_one(struct agent *a, const char *id)
                 recover_executor(c, &saved);
         else if (recover_command_task(c, &saved) != 0)
                 return;
+        suspension_restore(c, saved.suspended);
         c->kill_asked = saved.killed;
         c->kill_cause =
                 saved.kill_cause < KILL_CAUSE_MAX ? (enum kill_cause)saved.kill_cause : KILL_CAUSE_ASKED;

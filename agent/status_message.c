@@ -172,6 +172,11 @@ Mete__Agent__TaskReport *status_message_report(const struct agent_task *t)
                 r->usage = usage_to_message(c);
         if (c->executor)
                 r->executor_id = c->info->executor->executor_id;
+        if (c->task && c->suspension.carried_out) {
+                r->has_suspended = r->has_suspend_sequence = true;
+                r->suspended = c->suspension.frozen;
+                r->suspend_sequence = c->suspension.done_sequence;
+        }
         if (status_stream_position(&t->updates, &r->update_state, &r->update_uuid))
                 r->has_update_state = r->has_update_uuid = true;
         if (c->task && c->record.started_wall_ns) {

@@ -71,6 +71,12 @@ uint64_t check_schedule_wait_ns(const struct check_schedule *s, uint64_t now_ns)
         return s->due_ns > now_ns ? s->due_ns - now_ns : 0;
 }
 
+void check_schedule_resume(struct check_schedule *s, uint64_t paused_ns, uint64_t now_ns)
+{
+        s->started_ns += paused_ns;
+        s->due_ns = MAX(s->due_ns + paused_ns, now_ns + s->timing.interval_ns);
+}
+
 static bool in_grace(const struct check_schedule *s, uint64_t now_ns)
 {
         uint64_t age = now_ns > s->started_ns ? now_ns - s->started_ns : 0;

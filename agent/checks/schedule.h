@@ -37,6 +37,9 @@ void check_schedule_start(
 /* Until the next run. */
 uint64_t check_schedule_wait_ns(const struct check_schedule *s, uint64_t now_ns);
 
+/* The task stood still for paused_ns: its grace goes on where it was, and it has an interval to come back before it is asked. */
+void check_schedule_resume(struct check_schedule *s, uint64_t paused_ns, uint64_t now_ns);
+
 struct check_verdict {
         bool changed; /* known && healthy are not what was last said */
         bool kill;

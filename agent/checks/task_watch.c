@@ -26,7 +26,10 @@ struct task_watch {
         struct probe *health, *check; /* owned; NULL: not asked for */
         bool check_known;             /* the last run of check gave check_value */
         int32_t check_value;
-        struct loop_timer *completion;
+        struct loop_timer *completion; /* owned; NULL: no limit */
+        uint64_t completion_ns;        /* monotonic; when it is over, if nothing is paused */
+        bool paused;
+        struct mono_time paused_at;
 };
 
 /* ---- what is asked for ---- */
@@ -106,6 +109,8 @@ static void report(struct task_watch *w, Mete__V1__TaskStatus__Reason reason, co
 
 static void schedule_next(struct probe *p)
 {
+        if (p->watch->paused)
+                return;
         loop_timer_arm(p->timer, check_schedule_wait_ns(&p->schedule, mono_now().ns), 0);
 }
 
@@ -225,12 +230,13 @@ static struct probe *probe_free(struct probe *p)
         return NULL;
 }
 
-/* How long ago it was started, also by an earlier agent. */
+/* How long ago it was started, also by an earlier agent; without the time in which it was frozen. */
 static uint64_t age_ns(const struct agent_container *c)
 {
-        uint64_t now = wall_now().ns;
+        uint64_t now = wall_now().ns, not_its_own = suspension_total_ns(c);
+        uint64_t age = now > c->record.started_wall_ns ? now - c->record.started_wall_ns : 0;
 
-        return now > c->record.started_wall_ns ? now - c->record.started_wall_ns : 0;
+        return age > not_its_own ? age - not_its_own : 0;
 }
 
 static struct probe *probe_new(struct task_watch *w, const struct check_timing *timing,
@@ -285,8 +291,10 @@ static void add_completion(struct task_watch *w, const Mete__V1__TaskInfo *t)
         uint64_t limit = (uint64_t)MAX(t->max_completion_time->nanoseconds, INT64_C(0)),
                  age = age_ns(w->container);
 
+        uint64_t left = limit > age ? limit - age : 0;
         w->completion = loop_timer_new(w->container->agent->loop, on_completion, w);
-        loop_timer_arm(w->completion, limit > age ? limit - age : 0, 0);
+        w->completion_ns = mono_now().ns + left;
+        loop_timer_arm(w->completion, left, 0);
 }
 
 struct task_watch *task_watch_new(struct agent_container *c)
@@ -301,6 +309,49 @@ struct task_watch *task_watch_new(struct agent_container *c)
         add_check(w, t);
         add_completion(w, t);
         return w;
+}
+
+static void pause_probe(struct probe *p)
+{
+        if (!p)
+                return;
+        loop_timer_disarm(p->timer);
+        p->run = check_run_free(p->run);
+}
+
+void task_watch_pause(struct task_watch *w)
+{
+        if (!w || w->paused)
+                return;
+        w->paused = true;
+        w->paused_at = mono_now();
+        pause_probe(w->health);
+        pause_probe(w->check);
+        if (w->completion)
+                loop_timer_disarm(w->completion);
+}
+
+static void resume_probe(struct probe *p, uint64_t paused_ns, uint64_t now_ns)
+{
+        if (!p)
+                return;
+        check_schedule_resume(&p->schedule, paused_ns, now_ns);
+        schedule_next(p);
+}
+
+void task_watch_resume(struct task_watch *w)
+{
+        if (!w || !w->paused)
+                return;
+        const uint64_t now = mono_now().ns, paused_ns = mono_elapsed_ns(w->paused_at, mono_now());
+
+        w->paused = false;
+        resume_probe(w->health, paused_ns, now);
+        resume_probe(w->check, paused_ns, now);
+        if (!w->completion)
+                return;
+        w->completion_ns += paused_ns;
+        loop_timer_arm(w->completion, w->completion_ns > now ? w->completion_ns - now : 0, 0);
 }
 
 struct task_watch *task_watch_free(struct task_watch *w)

@@ -14,6 +14,11 @@ struct agent_container;
 /* NULL when the task asks for none of it. */
 struct task_watch *task_watch_new(struct agent_container *c);
 struct task_watch *task_watch_free(struct task_watch *w);
+/*
+ * While the task is frozen: no check runs, none counts, and the time is not the task's. Both may come again, and w may be NULL.
+ */
+void task_watch_pause(struct task_watch *w);
+void task_watch_resume(struct task_watch *w);
 /* Is what the task asks for possible here? -EINVAL or -ENOTSUP with a sentence that names the field. */
 int task_watch_check(const Mete__V1__TaskInfo *task, struct error *e) WARN_UNUSED;
 /* What is known of the task's health and check into a status of it. w may be NULL. */

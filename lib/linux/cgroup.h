@@ -108,11 +108,13 @@ int cgroup_set_descendants_max(
         struct cgroup *c, uint64_t max, struct error *e) WARN_UNUSED; /* v2 identity tree */
 
 /* ---- state ---- */
+/* Asks the kernel; it is done once cgroup_frozen() says so: processes stop at their next return to user space. */
 int cgroup_freeze(struct cgroup *c, bool frozen, struct error *e) WARN_UNUSED;
+int cgroup_frozen(struct cgroup *c, bool *ret) WARN_UNUSED; /* every process in it stands still */
 /* SIGKILL to everything in the subtree (cgroup.kill, else freeze-and-walk). Returns at once. */
 int cgroup_kill(struct cgroup *c, struct error *e) WARN_UNUSED;
 int cgroup_populated(struct cgroup *c, bool *ret) WARN_UNUSED;
-/* An fd of cgroup.events to poll for EPOLLPRI: changes of `populated`. Owned by c. */
+/* An fd of cgroup.events to poll for EPOLLPRI: changes of `populated` and `frozen`; reading either one re-arms. Owned by c. */
 int cgroup_events_fd(struct cgroup *c);
 /*
  * Removes the group and its descendants in every hierarchy. -EBUSY while processes are left (kill first). The handle stays valid for

@@ -225,7 +225,7 @@ int cgroup_events_fd(struct cgroup *c)
 }
 
 /* Reads the very fd that is polled: the read is what re-arms the poll. */
-int cgroup_populated(struct cgroup *c, bool *ret)
+static int read_event(struct cgroup *c, const char *key, bool *ret)
 {
         char text[256];
         uint64_t value;
@@ -233,13 +233,23 @@ int cgroup_populated(struct cgroup *c, bool *ret)
         int fd = cgroup_events_fd(c);
         int r = fd < 0 ? fd : cgroup_fd_read(fd, text, sizeof(text));
         if (r >= 0)
-                r = cgroup_parse_keyed(text, "populated", &value);
+                r = cgroup_parse_keyed(text, key, &value);
         if (r == -ENODEV || (r == -ENOENT && fd < 0))
                 return -ENODEV;
         if (r < 0)
                 return r;
         *ret = value != 0;
         return 0;
+}
+
+int cgroup_populated(struct cgroup *c, bool *ret)
+{
+        return read_event(c, "populated", ret);
+}
+
+int cgroup_frozen(struct cgroup *c, bool *ret)
+{
+        return read_event(c, "frozen", ret);
 }
 
 int cgroup_wait_empty(struct cgroup *c, uint64_t timeout_ns)

@@ -148,3 +148,35 @@ machine_objects() {
 # Fewer than before is no leak: what else runs on this machine may have ended meanwhile.
 objects_as_before() { join <(sort <<<"$1") <(machine_objects | sort) | awk '$3 > $2 { grown = 1 } END { exit grown }'; }
 expect_objects() { wait_until 15 objects_as_before "$1" || fail "the machine holds more objects than before:"$'\n'"before: $1"$'\n'"now: $(machine_objects)"; }
+
+# ---- an agent alone, below a master that only speaks (bare_master.py) ------------------------------------------
+
+start_bare_master() {
+        CALLS=$SCRATCH/calls
+        : >"$CALLS"
+        python3 "$here/bare_master.py" "$PORT" "$CALLS" >>"$SCRATCH/master.log" 2>&1 &
+        echo $! >"$SCRATCH/master.pid"
+}
+subscribed() { [ "$(grep -c '"call": "SUBSCRIBE"' "$CALLS")" -gt "$1" ]; }
+start_bare_agent() {
+        local before
+        before=$(grep -c '"call": "SUBSCRIBE"' "$CALLS")
+        launch_agent "$@"
+        wait_until 30 subscribed "$before" || fail "the agent did not register: $(tail -5 "$SCRATCH/agent.log")"
+}
+start_bare_cluster() {
+        pick_ports
+        start_bare_master
+        start_bare_agent "$@"
+}
+command_of_master() { curl -sf -d "$1" "http://127.0.0.1:$PORT/command" || fail "the bare master did not take $1"; } # command_of_master JSON
+# launch_task ID SCRIPT [MORE FIELDS,] [MORE RESOURCES,]
+launch_task() {
+        command_of_master "$(jq -cn --arg id "$1" --arg script "$2" "{launch: {framework: {user: \"root\", name: \"x\", id: {value: \"f\"}, checkpoint: true}, skip_starting: true,
+                ${LAUNCH_MORE:-} task: {${3:-} name: \$id, task_id: {value: \$id}, agent_id: {value: \"00000000-0000-4000-8000-000000000000-S0\"}, command: {value: \$script},
+                resources: [${4:-} {name: \"cpus\", type: 0, scalar: {value: ${LAUNCH_CPUS:-0.3}}}, {name: \"mem\", type: 0, scalar: {value: 32}}]}}}")"
+}
+kill_task() { command_of_master "{\"kill\":{\"framework_id\":{\"value\":\"f\"},\"task_id\":{\"value\":\"$1\"},\"grace_seconds\":$2}}"; } # kill_task ID GRACE
+update_of() { jq -es --arg t "$1" "any(.[]; .call == \"UPDATE\" and .update.status.task_id.value == \$t and (.update | $2))" "$CALLS"; } # update_of ID FILTER
+wait_update() { wait_until 20 update_of "$@" || fail "no update of $1 with $2: $(grep UPDATE "$CALLS" | grep -F "\"$1\"" | tail -2) $(tail -3 "$SCRATCH/agent.log")"; }
+sandbox_of_task() { find "$SCRATCH/agent/slaves" -mindepth 7 -maxdepth 7 -path "*/executors/$1/runs/*" -type d ! -name '*.state' 2>/dev/null | tail -1; }

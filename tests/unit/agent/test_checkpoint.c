@@ -251,6 +251,44 @@ static void foreign_files(void **state)
         assert_int_equal(size_of(f->fd, "other"), len);
 }
 
+static int write_suspended(int fd, const char *id, bool suspended, uint64_t sequence)
+{
+        Mete__Checkpoint__Suspended s = METE__CHECKPOINT__SUSPENDED__INIT;
+
+        s.version = CHECKPOINT_FORMAT;
+        s.suspended = suspended;
+        s.sequence = sequence;
+        s.has_frozen_seconds = true;
+        s.frozen_seconds = 1.5;
+        return checkpoint_suspended_write(fd, id, &s);
+}
+
+/* The last one counts, also after the file was written anew because it had become large. */
+static void suspensions(void **state)
+{
+        struct fixture *f = *state;
+        _cleanup_error_ struct error e = {0};
+
+        assert_int_equal(write_suspended(f->fd, "s", true, 1), -ENOENT);
+        make_container(f->fd, "s");
+        for (uint64_t n = 1; n <= 20000; n++) {
+                assert_int_equal(write_suspended(f->fd, "s", n % 2, n), 0);
+                if (n != 1 && n != 2 && n != 19999 && n != 20000)
+                        continue;
+                _cleanup_checkpoint_ struct checkpoint back = {0};
+                assert_int_equal(checkpoint_container_read(f->fd, "s", &back, &e), 0);
+                assert_int_equal(back.suspended->suspended, n % 2);
+                assert_int_equal(back.suspended->sequence, n);
+                assert_true(back.suspended->frozen_seconds == 1.5);
+        }
+        assert_true(size_of(f->fd, "s") <= CHECKPOINT_COMPACT_BYTES);
+        for (int i = 0; i < 20000; i++)
+                assert_int_equal(write_updates(f->fd, "s", METE__V1__TASK_STATE__TASK_RUNNING), 0);
+        _cleanup_checkpoint_ struct checkpoint back = {0};
+        assert_int_equal(checkpoint_container_read(f->fd, "s", &back, &e), 0);
+        assert_int_equal(back.suspended->sequence, 20000);
+}
+
 /* However often a task tells of itself. */
 static void files_stay_bounded(void **state)
 {
@@ -361,6 +399,7 @@ int main(void)
                 cmocka_unit_test(every_torn_tail_is_the_state_before),
                 cmocka_unit_test(every_flipped_bit_is_found),
                 cmocka_unit_test(foreign_files),
+                cmocka_unit_test(suspensions),
                 cmocka_unit_test(files_stay_bounded),
                 cmocka_unit_test(short_writes_are_undone),
                 cmocka_unit_test(identity_is_kept_and_locked),

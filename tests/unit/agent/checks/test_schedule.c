@@ -224,6 +224,24 @@ static void requests_are_checked(void **state)
         }
 }
 
+/* Standing still is no time of the task's: not of its grace, and not one in which it should have answered. */
+static void frozen_time_does_not_count(void **state)
+{
+        struct check_timing t = defaults();
+        struct check_schedule s;
+
+        check_schedule_start(&s, &t, 0, 0);
+        check_schedule_resume(&s, 100 * S, 105 * S);
+        assert_int_equal(check_schedule_wait_ns(&s, 105 * S), 10 * S); /* the delay of 15 s, frozen at 5 s */
+        (void)check_schedule_result(&s, false, 109 * S);
+        assert_int_equal(s.failures, 0); /* 9 s of its own: within the grace */
+        (void)check_schedule_result(&s, false, 111 * S);
+        assert_int_equal(s.failures, 1);
+
+        check_schedule_resume(&s, 50 * S, 200 * S);
+        assert_int_equal(check_schedule_wait_ns(&s, 200 * S), t.interval_ns); /* not at once, nor all that was missed */
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -233,6 +251,7 @@ int main(void)
                 cmocka_unit_test(only_changes_are_told),
                 cmocka_unit_test(failures_in_a_row_kill),
                 cmocka_unit_test(the_grace_forgives_until_the_first_success),
+                cmocka_unit_test(frozen_time_does_not_count),
                 cmocka_unit_test(http_statuses),
                 cmocka_unit_test(requests_are_checked),
         };

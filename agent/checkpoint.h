@@ -52,7 +52,7 @@ struct checkpoint {
         Mete__Checkpoint__Updates *updates;     /* owned; NULL: none yet */
         struct checkpoint_task *tasks; /* k: task id -> v: owned; of an executor, in order of launch */
         bool killed;
-        uint32_t kill_cause; /* when killed */
+        uint32_t kill_cause;                    /* when killed */
         Mete__Checkpoint__Suspended *suspended; /* owned; NULL: never asked for */
 };
 void checkpoint_done(struct checkpoint *c);

@@ -19,7 +19,7 @@ enum record_type {
         RECORD_TASK_UPDATE = 7,
         RECORD_TASK_ACKNOWLEDGED = 8,
         RECORD_SUSPENDED = 9, /* of the container; the last one counts */
-        RECORD_MAX, /* a newer agent may write more: they are skipped */
+        RECORD_MAX,           /* a newer agent may write more: they are skipped */
 };
 
 struct record_header {

@@ -239,7 +239,8 @@ static void frozen_time_does_not_count(void **state)
         assert_int_equal(s.failures, 1);
 
         check_schedule_resume(&s, 50 * S, 200 * S);
-        assert_int_equal(check_schedule_wait_ns(&s, 200 * S), t.interval_ns); /* not at once, nor all that was missed */
+        assert_int_equal(check_schedule_wait_ns(&s, 200 * S),
+                t.interval_ns); /* not at once, nor all that was missed */
 }
 
 int main(void)

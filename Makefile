@@ -143,7 +143,7 @@ $B/bin/mete-agent: $B/obj/agent/main.o $B/build_info.o $(call archive,$(LIB_AGEN
 	$Q$(CC) $(LDFLAGS_ALL) -o $@ $< $B/build_info.o $(call group,$(LIB_AGENT)) $(LIBS_AGENT)
 $B/bin/mete-sim: $B/obj/tools/sim/main.o $(call archive,$(LIB_SIM)) $B/flags | $B/bin/
 	$(call say,LINK,$@)
-	$Q$(CC) $(LDFLAGS_ALL) -o $@ $< $(call group,$(LIB_SIM)) $(LIBS_NET)
+	$Q$(CC) $(LDFLAGS_ALL) -o $@ $< $(call group,$(LIB_SIM)) $(call pkg_libs,libpcre2-8) $(LIBS_NET)
 $B/bin/mete-fetcher: $B/obj/agent/fetcher/main.o $(call archive,$(LIB_FETCHER)) $B/flags | $B/bin/
 	$(call say,LINK,$@)
 	$Q$(CC) $(LDFLAGS_ALL) -o $@ $< $(call group,$(LIB_FETCHER)) $(LIBS_FETCHER)

@@ -5,25 +5,26 @@
 
 #include <stdlib.h>
 
+#include "lib/base/regex.h"
 #include "master/core.h"
-#include "master/offer_regex.h"
 #include "proto/domain.h"
 
-#define CONSTRAINTS_MAX 1000 /* of one framework: each is looked at whenever an agent has something free */
+#define OFFER_CONSTRAINTS_MAX                                                                                \
+        1000 /* of one framework: each is looked at whenever an agent has something free */
 
 typedef Mete__V1__Scheduler__AttributeConstraint__Selector selector_message;
 typedef Mete__V1__Scheduler__AttributeConstraint__Predicate predicate_message;
 
 /* What must hold for one attribute. */
-struct constraint {
+struct offer_constraint {
         const selector_message *selector;   /* in the message */
         const predicate_message *predicate; /* in the message */
-        struct offer_regex *regex;          /* owned; for (not) matches */
+        struct regex *regex;                /* owned; for (not) matches */
 };
 
 /* All of them must hold. */
 struct constraint_group {
-        struct constraint *items;
+        struct offer_constraint *items;
         size_t count;
 };
 
@@ -42,7 +43,7 @@ struct offer_constraints {
 
 /* ---- taking them in ---- */
 
-static int constraint_init(struct constraint *c, const Mete__V1__Scheduler__AttributeConstraint *from,
+static int constraint_init(struct offer_constraint *c, const Mete__V1__Scheduler__AttributeConstraint *from,
         const char *field, struct error *e)
 {
         _cleanup_free_ char *regex = xasprintf("%s.predicate", field);
@@ -65,9 +66,9 @@ static int constraint_init(struct constraint *c, const Mete__V1__Scheduler__Attr
         }
         switch (p->predicate_case) {
         case METE__V1__SCHEDULER__ATTRIBUTE_CONSTRAINT__PREDICATE__PREDICATE_TEXT_MATCHES:
-                return offer_regex_new(p->text_matches->regex, regex, &c->regex, e);
+                return regex_new(p->text_matches->regex, regex, &c->regex, e);
         case METE__V1__SCHEDULER__ATTRIBUTE_CONSTRAINT__PREDICATE__PREDICATE_TEXT_NOT_MATCHES:
-                return offer_regex_new(p->text_not_matches->regex, regex, &c->regex, e);
+                return regex_new(p->text_not_matches->regex, regex, &c->regex, e);
         case METE__V1__SCHEDULER__ATTRIBUTE_CONSTRAINT__PREDICATE__PREDICATE__NOT_SET:
                 return error_set(e, -EINVAL,
                         "%s.predicate: expected exists, not_exists, text_equals, text_not_equals, "
@@ -88,9 +89,9 @@ static int group_init(struct constraint_group *g,
         if (from->n_attribute_constraints == 0)
                 return error_set(e, -EINVAL, "%s.attribute_constraints: at least one is expected", field);
         *total += from->n_attribute_constraints;
-        if (*total > CONSTRAINTS_MAX)
-                return error_set(
-                        e, -E2BIG, "offer_constraints: at most %d constraints are accepted", CONSTRAINTS_MAX);
+        if (*total > OFFER_CONSTRAINTS_MAX)
+                return error_set(e, -E2BIG, "offer_constraints: at most %d constraints are accepted",
+                        OFFER_CONSTRAINTS_MAX);
         g->items = xcalloc(from->n_attribute_constraints, sizeof(*g->items));
         for (; r >= 0 && g->count < from->n_attribute_constraints; g->count++) {
                 _cleanup_free_ char *at = xasprintf("%s.attribute_constraints[%zu]", field, g->count);
@@ -141,7 +142,7 @@ void offer_constraints_free(struct offer_constraints *c)
                         struct constraint_group *g = &c->roles[i].groups[j];
 
                         for (size_t k = 0; k < g->count; k++)
-                                offer_regex_free(g->items[k].regex);
+                                regex_free(g->items[k].regex);
                         free(g->items);
                 }
                 free(c->roles[i].groups);
@@ -177,7 +178,7 @@ int framework_set_constraints(
 /* ---- asking ---- */
 
 /* No such attribute. */
-static bool holds_for_nothing(const struct constraint *c)
+static bool holds_for_nothing(const struct offer_constraint *c)
 {
         switch (c->predicate->predicate_case) {
         case METE__V1__SCHEDULER__ATTRIBUTE_CONSTRAINT__PREDICATE__PREDICATE_NOT_EXISTS:
@@ -189,7 +190,7 @@ static bool holds_for_nothing(const struct constraint *c)
         }
 }
 
-static bool holds_for_text(const struct constraint *c, const char *text)
+static bool holds_for_text(const struct offer_constraint *c, const char *text)
 {
         const predicate_message *p = c->predicate;
 
@@ -201,16 +202,16 @@ static bool holds_for_text(const struct constraint *c, const char *text)
         case METE__V1__SCHEDULER__ATTRIBUTE_CONSTRAINT__PREDICATE__PREDICATE_TEXT_NOT_EQUALS:
                 return !str_equal(p->text_not_equals->value, text);
         case METE__V1__SCHEDULER__ATTRIBUTE_CONSTRAINT__PREDICATE__PREDICATE_TEXT_MATCHES:
-                return offer_regex_matches(c->regex, text);
+                return regex_matches(c->regex, text);
         case METE__V1__SCHEDULER__ATTRIBUTE_CONSTRAINT__PREDICATE__PREDICATE_TEXT_NOT_MATCHES:
-                return !offer_regex_matches(c->regex, text);
+                return !regex_matches(c->regex, text);
         default:
                 return false;
         }
 }
 
 /* Texts cannot be compared with a number: the framework has to look at the offer itself, so it gets it. */
-static bool holds_for_attribute(const struct constraint *c, const Mete__V1__Attribute *a)
+static bool holds_for_attribute(const struct offer_constraint *c, const Mete__V1__Attribute *a)
 {
         if (a->type == METE__V1__VALUE__TYPE__TEXT && a->text)
                 return holds_for_text(c, a->text->value);
@@ -233,7 +234,7 @@ static const char *pseudoattribute(const Mete__V1__AgentInfo *info,
         }
 }
 
-static bool constraint_holds(const struct constraint *c, const Mete__V1__AgentInfo *info)
+static bool constraint_holds(const struct offer_constraint *c, const Mete__V1__AgentInfo *info)
 {
         const selector_message *s = c->selector;
         bool found = false;

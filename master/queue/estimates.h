@@ -17,6 +17,11 @@ struct estimates *estimates_new(void);
 struct estimates *estimates_free(struct estimates *s);
 DEFINE_CLEANUP(struct estimates, estimates_free)
 
+/* Called for a name that gives way to a new one, so that what is kept of it elsewhere goes too. */
+void estimates_on_forget(struct estimates *s,
+        void (*forgot)(const char *user, const char *name, void *userdata), void *userdata);
+size_t estimates_count(const struct estimates *s);
+
 /* A task ended well after it ran this long (time in which it was suspended is not part of it). */
 void estimates_add(struct estimates *s, const char *user, const char *name, uint64_t ran_ns, uint64_t cpu_ns,
         struct wall_time now);
@@ -30,11 +35,13 @@ struct estimate {
 /* False: no run of that name is known. */
 bool estimates_get(const struct estimates *s, const char *user, const char *name, struct wall_time now,
         struct estimate *ret);
-/* The expected time that remains of a run that has lasted `ran_ns`: mean of the longer ones beyond it; 0 when all known ones were shorter. */
+/* The expected time that remains of a run that has lasted `ran_ns`: mean of the longer ones beyond it; 0 when all known ones were shorter,
+   or none is known. */
 uint64_t estimates_residual(
         const struct estimates *s, const char *user, const char *name, uint64_t ran_ns, struct wall_time now);
 
-/* As bytes for the store (own format with a version, integers little endian), and back: -EINVAL for what is not one. */
+/* As bytes for the store (own format with a version, integers little endian), nothing for a name that is not known; and back, in place of
+   what is known: -EINVAL for what is not one. */
 void estimates_encode(const struct estimates *s, const char *user, const char *name, struct buffer *out);
 int estimates_decode(struct estimates *s, const char *user, const char *name, const void *data, size_t len,
         struct error *e) WARN_UNUSED;

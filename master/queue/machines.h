@@ -17,7 +17,7 @@ struct machine {
         const char *hostname;
         const char *region, *zone; /* NULL: none */
         struct resources total;
-        struct machine_attribute *attributes; /* sorted by name */
+        struct machine_attribute *attributes; /* sorted by name; of several of one name the first counts */
         size_t attribute_count;
         const char *
                 unusable; /* why nothing may be placed there now ("draining", "unreachable", "deactivated"); NULL: it may be used */
@@ -28,9 +28,9 @@ struct machine {
 
 /* What a job wants of a machine: all of its constraints must hold. */
 enum constraint_operator {
-        CONSTRAINT_EQUAL,     /* attribute=value */
+        CONSTRAINT_EQUAL,     /* attribute=value; numbers as numbers; of a set or of ranges: it is in there */
         CONSTRAINT_NOT_EQUAL, /* attribute!=value; also when it is not there */
-        CONSTRAINT_MATCHES,   /* attribute~regular expression, POSIX extended, whole value */
+        CONSTRAINT_MATCHES,   /* attribute~regular expression (lib/base/regex.h), whole value */
         CONSTRAINT_LESS,      /* attribute<number */
         CONSTRAINT_GREATER,   /* attribute>number */
         CONSTRAINT_EXISTS,    /* attribute */
@@ -45,7 +45,8 @@ struct constraint {
         enum constraint_operator operator;
         char *attribute; /* "hostname", "agent", "region", "zone", or the name of one of the agent's attributes */
         char *value;
-        struct constraint_regex *regex; /* compiled by constraint_parse() */
+        double number;       /* of LESS and GREATER */
+        struct regex *regex; /* of MATCHES */
 };
 /* "rack=r1", "hostname!=h3", "kernel~6\..*", "ssd", "!ssd", "mhz>2400", "distinct:rack". -EINVAL with a sentence. */
 int constraint_parse(const char *text, struct constraint *ret, struct error *e) WARN_UNUSED;

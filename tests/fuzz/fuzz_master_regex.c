@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "lib/base/util.h"
-#include "master/offer_regex.h"
+#include "lib/base/regex.h"
 
 #define INPUT_MAX 8192
 
@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         _cleanup_free_ char *pattern = NULL, *text = NULL;
         _cleanup_error_ struct error e = {};
-        struct offer_regex *r = NULL;
+        struct regex *r = NULL;
         bool matches;
         int code;
 
@@ -23,14 +23,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         size_t len = newline ? (size_t)(newline - data) : size;
         pattern = xstrndup((const char *)data, len);
         text = newline ? xstrndup((const char *)newline + 1, size - len - 1) : xstrdup("");
-        code = offer_regex_new(pattern, "field", &r, &e);
+        code = regex_new(pattern, "field", &r, &e);
         if ((code < 0) != !r || (code < 0) != (e.message != NULL))
                 abort();
         if (code < 0)
                 return 0;
-        matches = offer_regex_matches(r, text);
-        if (matches != offer_regex_matches(r, text))
+        matches = regex_matches(r, text);
+        if (matches != regex_matches(r, text))
                 abort();
-        offer_regex_free(r);
+        regex_free(r);
         return 0;
 }

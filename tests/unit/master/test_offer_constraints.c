@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
+#include "lib/base/regex.h"
 #include "master/core.h"
-#include "master/offer_regex.h"
 #include "proto/domain.h"
 
 /* ---- expressions ---- */
@@ -44,13 +44,13 @@ static void test_expressions_match_whole_texts(void **state)
 
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
                 _cleanup_error_ struct error e = {};
-                struct offer_regex *r = NULL;
+                struct regex *r = NULL;
 
-                if (offer_regex_new(rows[i].pattern, "f", &r, &e) < 0)
+                if (regex_new(rows[i].pattern, "f", &r, &e) < 0)
                         fail_msg("%s: %s", rows[i].pattern, error_message(&e));
-                if (offer_regex_matches(r, rows[i].text) != rows[i].matches)
+                if (regex_matches(r, rows[i].text) != rows[i].matches)
                         fail_msg("'%s' on '%s' is not %d", rows[i].pattern, rows[i].text, rows[i].matches);
-                offer_regex_free(r);
+                regex_free(r);
         }
 }
 
@@ -63,9 +63,9 @@ static void test_expressions_that_are_refused(void **state)
 
         for (size_t i = 0; i < ELEMENTSOF(patterns); i++) {
                 _cleanup_error_ struct error e = {};
-                struct offer_regex *r = NULL;
+                struct regex *r = NULL;
 
-                if (offer_regex_new(patterns[i], "the.field", &r, &e) >= 0)
+                if (regex_new(patterns[i], "the.field", &r, &e) >= 0)
                         fail_msg("'%s' is accepted", patterns[i]);
                 if (!str_has_prefix(error_message(&e), "the.field"))
                         fail_msg("'%s' does not name the field", error_message(&e));
@@ -75,30 +75,30 @@ static void test_expressions_that_are_refused(void **state)
 static void test_large_expressions_are_refused(void **state)
 {
         _cleanup_buffer_ struct buffer pattern = {};
-        struct offer_regex *r = NULL;
+        struct regex *r = NULL;
 
         for (size_t i = 0; i < 5000; i++)
                 buffer_puts(&pattern, "a");
-        assert_int_equal(offer_regex_new(pattern.data, "f", &r, NULL), -E2BIG);
+        assert_int_equal(regex_new(pattern.data, "f", &r, NULL), -E2BIG);
 }
 
 /* As many states as fit, over a long text: bounded work, whatever the answer. */
 static void test_long_texts_cost_bounded_work(void **state)
 {
         _cleanup_buffer_ struct buffer text = {};
-        struct offer_regex *r = NULL;
+        struct regex *r = NULL;
 
         for (size_t i = 0; i < 60000; i++)
                 buffer_puts(&text, "a");
-        assert_int_equal(offer_regex_new("(a?){60}(a*)*[ab]*(a|aa)+b", "f", &r, NULL), 0);
-        assert_false(offer_regex_matches(r, text.data));
-        offer_regex_free(r);
-        assert_int_equal(offer_regex_new("a*", "f", &r, NULL), 0);
-        assert_true(offer_regex_matches(r, text.data));
+        assert_int_equal(regex_new("(a?){60}(a*)*[ab]*(a|aa)+b", "f", &r, NULL), 0);
+        assert_false(regex_matches(r, text.data));
+        regex_free(r);
+        assert_int_equal(regex_new("a*", "f", &r, NULL), 0);
+        assert_true(regex_matches(r, text.data));
         for (size_t i = 0; i < 6000; i++)
                 buffer_puts(&text, "a");
-        assert_false(offer_regex_matches(r, text.data)); /* above 64 KiB nothing is looked at */
-        offer_regex_free(r);
+        assert_false(regex_matches(r, text.data)); /* above 64 KiB nothing is looked at */
+        regex_free(r);
 }
 
 /* ---- agents ---- */

@@ -5,7 +5,7 @@
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
 
-#include "master/offer_regex.h"
+#include "lib/base/regex.h"
 
 #include <pcre2.h>
 #include <stdlib.h>
@@ -15,9 +15,10 @@
 #define WORKSPACE_INTS 1000        /* for about 160 states at a time: RE2's program may have 100 steps */
 #define TEXT_MAX ((size_t)1 << 16) /* longer texts match nothing */
 
-struct offer_regex {
+struct regex {
         pcre2_code *code;
         pcre2_match_data *match;
+        unsigned references;
 };
 
 /* ---- what RE2 does not know ---- */
@@ -98,7 +99,7 @@ static const char *check_syntax(const char *p)
 
 /* ---- compiling ---- */
 
-static int compile(const char *pattern, const char *field, struct offer_regex *r, struct error *e)
+static int compile(const char *pattern, const char *field, struct regex *r, struct error *e)
 {
         const uint32_t options =
                 PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C | PCRE2_DOLLAR_ENDONLY | PCRE2_NO_AUTO_CAPTURE;
@@ -121,10 +122,10 @@ static int compile(const char *pattern, const char *field, struct offer_regex *r
         return r->match ? 0 : error_set(e, -ENOMEM, "%s: out of memory", field);
 }
 
-int offer_regex_new(const char *pattern, const char *field, struct offer_regex **ret, struct error *e)
+int regex_new(const char *pattern, const char *field, struct regex **ret, struct error *e)
 {
         const char *why = check_syntax(pattern);
-        struct offer_regex *r;
+        struct regex *r;
         int k;
 
         if (why)
@@ -132,19 +133,27 @@ int offer_regex_new(const char *pattern, const char *field, struct offer_regex *
         if (strlen(pattern) > COMPILED_MAX)
                 return error_set(e, -E2BIG, "%s: %zu bytes are too long, at most %d are accepted", field,
                         strlen(pattern), COMPILED_MAX);
-        r = NEW0(struct offer_regex);
+        r = NEW0(struct regex);
+        r->references = 1;
         k = compile(pattern, field, r, e);
         if (k < 0) {
-                offer_regex_free(r);
+                regex_free(r);
                 return k;
         }
         *ret = r;
         return 0;
 }
 
-struct offer_regex *offer_regex_free(struct offer_regex *r)
+struct regex *regex_ref(struct regex *r)
 {
-        if (!r)
+        if (r)
+                r->references++;
+        return r;
+}
+
+struct regex *regex_free(struct regex *r)
+{
+        if (!r || --r->references > 0)
                 return NULL;
         pcre2_match_data_free(r->match);
         pcre2_code_free(r->code);
@@ -152,7 +161,7 @@ struct offer_regex *offer_regex_free(struct offer_regex *r)
         return NULL;
 }
 
-bool offer_regex_matches(struct offer_regex *r, const char *text)
+bool regex_matches(struct regex *r, const char *text)
 {
         size_t len = strlen(text);
         int workspace[WORKSPACE_INTS];

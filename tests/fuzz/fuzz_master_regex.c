@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/util.h"
 #include "lib/base/regex.h"
+#include "lib/base/util.h"
 
 #define INPUT_MAX 8192
 

@@ -111,8 +111,9 @@ static int store(const struct found *f, const char *text, void *target, struct e
                 *(bool *)p = !f->negated;
                 return 0;
         case OPTION_STRING:
+        case OPTION_STRING_OPTIONAL:
                 free(*(char **)p);
-                *(char **)p = xstrdup(text);
+                *(char **)p = xstrdup(text ? text : "");
                 return 0;
         case OPTION_STRINGS:
                 string_list_add(p, text);
@@ -183,6 +184,11 @@ static int take_value(struct cursor *c, const struct found *f, const char **ret,
         return 0;
 }
 
+static bool stands_alone(const struct option_row *row)
+{
+        return row->type == OPTION_BOOL || row->type == OPTION_STRING_OPTIONAL;
+}
+
 /* Returns 1 for --help. */
 static int parse_long(
         const struct option_parser *p, struct cursor *c, const char *word, void *target, struct error *e)
@@ -206,7 +212,7 @@ static int parse_long(
         if (f.row->type == OPTION_BOOL && value)
                 return error_set(e, -EINVAL, "%s takes no value: write --%s or --no-%s", f.spelling,
                         f.row->name, f.row->name);
-        if (f.row->type != OPTION_BOOL && !value) {
+        if (!value && !stands_alone(f.row)) {
                 r = take_value(c, &f, &value, e);
                 if (r < 0)
                         return r;
@@ -232,7 +238,7 @@ static int parse_short(
                         return error_set(e, -EINVAL, "unknown option '%s': see %s --help", shown, p->program);
                 }
                 (void)snprintf(f.spelling, sizeof(f.spelling), "-%c", *letter);
-                if (f.row->type == OPTION_BOOL) {
+                if (stands_alone(f.row)) {
                         r = store(&f, NULL, target, e);
                         if (r < 0)
                                 return r;
@@ -329,7 +335,7 @@ static void print_row(FILE *f, char letter, const char *name, const char *value,
         int n;
 
         n = snprintf(head, sizeof(head), "  %c%c%s --%s%s%s", letter ? '-' : ' ', letter ? letter : ' ',
-                letter ? "," : " ", name, value ? " " : "", value ? value : "");
+                letter ? "," : " ", name, value && value[0] != '[' ? " " : "", value ? value : "");
         (void)fputs(head, f);
         print_wrapped(f, help ? help : "", MIN((size_t)n, sizeof(head) - 1));
 }
@@ -363,7 +369,7 @@ void options_done(const struct option_parser *p, void *target)
         for (size_t i = 0; i < p->count; i++) {
                 void *t = (char *)target + p->rows[i].offset;
 
-                if (p->rows[i].type == OPTION_STRING) {
+                if (p->rows[i].type == OPTION_STRING || p->rows[i].type == OPTION_STRING_OPTIONAL) {
                         free(*(char **)t);
                         *(char **)t = NULL;
                 } else if (p->rows[i].type == OPTION_STRINGS) {

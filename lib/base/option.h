@@ -10,13 +10,14 @@
 #include "lib/base/error.h"
 
 enum option_type {
-        OPTION_BOOL,     /* bool */
-        OPTION_STRING,   /* char *, owned by the target, replaced on repetition */
-        OPTION_STRINGS,  /* struct string_list, appended on repetition */
-        OPTION_U64,      /* uint64_t, decimal */
-        OPTION_SIZE,     /* uint64_t bytes: 64M, 1G */
-        OPTION_MILLI,    /* uint64_t thousandths: 0.5 */
-        OPTION_DURATION, /* uint64_t nanoseconds: 5s, 200ms */
+        OPTION_BOOL,            /* bool */
+        OPTION_STRING,          /* char *, owned by the target, replaced on repetition */
+        OPTION_STRING_OPTIONAL, /* the same, its value only by '=' and "" without it: --spread, --spread=rack */
+        OPTION_STRINGS,         /* struct string_list, appended on repetition */
+        OPTION_U64,             /* uint64_t, decimal */
+        OPTION_SIZE,            /* uint64_t bytes: 64M, 1G */
+        OPTION_MILLI,           /* uint64_t thousandths: 0.5 */
+        OPTION_DURATION,        /* uint64_t nanoseconds: 5s, 200ms */
 };
 
 struct string_list {
@@ -31,7 +32,7 @@ struct option_row {
         char letter;      /* short name or 0 */
         enum option_type type;
         size_t offset;     /* of the target in the options struct */
-        const char *value; /* name of the value in help: "SIZE"; NULL for booleans */
+        const char *value; /* name of the value in help: "SIZE", "[=ATTRIBUTE]"; NULL for booleans */
         const char *help;  /* one sentence, lower case, no full stop; says the default */
         uint64_t max;      /* for numbers: largest value accepted; 0 = no bound of its own */
         const char *group; /* heading in help, or NULL to stay in the group before */
@@ -58,5 +59,5 @@ int options_parse(const struct option_parser *p, int argc, char **argv, void *ta
 void options_print_help(const struct option_parser *p, FILE *f);
 /* The value as it could be given; the caller frees it. NULL: a string that is not set. */
 char *option_value_text(const struct option_row *row, const void *target);
-/* Frees OPTION_STRING and OPTION_STRINGS targets. */
+/* Frees what options own: strings. */
 void options_done(const struct option_parser *p, void *target);

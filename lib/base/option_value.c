@@ -21,6 +21,7 @@ char *option_value_text(const struct option_row *row, const void *target)
         case OPTION_BOOL:
                 return xstrdup(*(const bool *)at ? "true" : "false");
         case OPTION_STRING:
+        case OPTION_STRING_OPTIONAL:
                 return xstrdup(*(char *const *)at);
         case OPTION_STRINGS:
                 return join(at);

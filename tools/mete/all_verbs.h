@@ -14,6 +14,8 @@ extern const struct verb verb_jobs;
 extern const struct verb verb_kill;
 extern const struct verb verb_logs;
 extern const struct verb verb_ps;
+extern const struct verb verb_resume;
 extern const struct verb verb_run;
 extern const struct verb verb_stats;
+extern const struct verb verb_suspend;
 extern const struct verb verb_version;

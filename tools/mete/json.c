@@ -24,6 +24,13 @@ json_t *json_of_messages(ProtobufCMessage *const *messages, size_t count)
         return array;
 }
 
+json_t *json_of_task_or_job(const Mete__Api__Response *response)
+{
+        if (response->task)
+                return json_of_message(&response->task->base);
+        return response->job ? json_of_message(&response->job->base) : json_object();
+}
+
 void json_print(json_t *v, bool compact, FILE *f)
 {
         (void)json_dumpf(v, f, JSON_FLAGS | (compact ? JSON_COMPACT : JSON_INDENT(2)));

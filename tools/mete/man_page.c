@@ -29,7 +29,7 @@ static void print_option(FILE *f, const struct option_row *row)
         print_roff(f, row->name);
         fputs("\\fR", f);
         if (row->type != OPTION_BOOL) {
-                fputs(" \\fI", f);
+                fputs(row->type == OPTION_STRING_OPTIONAL ? "\\fI" : " \\fI", f);
                 print_roff(f, row->value ? row->value : "VALUE");
                 fputs("\\fR", f);
         }
@@ -40,7 +40,7 @@ static void print_option(FILE *f, const struct option_row *row)
 
 static void print_verb(FILE *f, const struct verb *v)
 {
-        fprintf(f, ".SS mete %s ", v->name);
+        fprintf(f, ".SS %s ", v->parser.program);
         print_roff(f, v->parser.synopsis);
         fputs("\n.PP\n", f);
         print_roff(f, v->parser.summary);
@@ -62,6 +62,8 @@ static void print_verb(FILE *f, const struct verb *v)
 
 void man_page_print(FILE *f)
 {
+        const struct verb *v;
+
         fputs(".\\\" Written by `mete help --man` from the option tables.\n"
               ".TH METE 1 \"\" \"Mete\" \"User commands\"\n"
               ".SH NAME\nmete \\- run tasks in measured partitions of machines\n"
@@ -74,8 +76,8 @@ void man_page_print(FILE *f)
               "17.0.\n"
               ".SH VERBS\n",
                 f);
-        for (size_t i = 0; verbs[i]; i++)
-                print_verb(f, verbs[i]);
+        for (size_t i = 0; (v = verb_at(i)); i++)
+                print_verb(f, v);
         fputs(".SH ENVIRONMENT\n"
               ".TP\n.B METE_MASTER\nThe master's \\fIHOST:PORT\\fR where \\fB\\-\\-master\\fR is not given.\n"
               ".TP\n.B NO_COLOR\nNo colours, also on a terminal.\n"

@@ -1,10 +1,21 @@
 #include "tools/mete/query.h"
 
+#include "lib/net/codec.h"
+
 int query_client(const struct common_options *o, struct mete_client **ret, struct error *e)
 {
         int r = mete_client_new(o->master, ret, e);
 
         return r == -EINVAL ? error_prefix(e, "--master") : r;
+}
+
+int query_once(const struct common_options *o, const Mete__Api__Call *call, Mete__Api__Response **ret,
+        struct error *e)
+{
+        CLEANUP(cleanup_mete_client_free) struct mete_client *c = NULL;
+        int r = query_client(o, &c, e);
+
+        return r < 0 ? r : mete_client_call(c, call, 0, ret, e);
 }
 
 int query_tasks(
@@ -65,6 +76,26 @@ int query_job(struct mete_client *c, const char *job_id, Mete__Api__Response **r
         if ((*ret)->job)
                 return 0;
         return error_set(e, -EPROTO, "the master at %s answered without the job", mete_client_master(c));
+}
+
+int query_plan(struct mete_client *c, Mete__Api__JobSpec *spec, Mete__Api__Response **ret, struct error *e)
+{
+        Mete__Api__Call call = METE__API__CALL__INIT;
+        Mete__Api__Call__Plan plan = METE__API__CALL__PLAN__INIT;
+        int r;
+
+        plan.job = spec;
+        call.type = METE__API__CALL__TYPE__PLAN;
+        call.plan = &plan;
+        r = mete_client_call(c, &call, 0, ret, e);
+        if (r < 0)
+                return r;
+        if ((*ret)->explanation)
+                return 0;
+        message_free(*ret);
+        *ret = NULL;
+        return error_set(
+                e, -EPROTO, "the master at %s answered without an explanation", mete_client_master(c));
 }
 
 static int query_plain(

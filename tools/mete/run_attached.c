@@ -292,6 +292,8 @@ static void on_submitted(const Mete__Api__Response *response, const struct error
                 mete_client_stop(a->client);
                 return;
         }
+        for (size_t i = 0; i < response->job->n_warnings; i++)
+                say("warning: %s", response->job->warnings[i]);
         a->job_id = xstrdup(response->job->job_id);
         a->job_state = response->job->state;
         loop_timer_arm(a->explain, EXPLAIN_NS, 0);
@@ -356,7 +358,8 @@ int run_attached(struct mete_client *c, Mete__Api__JobSpec *spec, struct error *
         struct loop *l = mete_client_loop(c);
         int r, code;
 
-        run_tasks_init(&a.tasks, c, /* prefixed= */ spec->has_count && spec->count > 1, &task_handlers, &a);
+        run_tasks_init(&a.tasks, c, /* prefixed= */ spec->array || (spec->has_count && spec->count > 1),
+                &task_handlers, &a);
         a.retry = loop_timer_new(l, on_retry, &a);
         a.explain = loop_timer_new(l, on_explain, &a);
         a.drain = loop_timer_new(l, on_drain, &a);

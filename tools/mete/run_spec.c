@@ -12,8 +12,7 @@
 
 #define SECCOMP_PROFILE_MAX ((size_t)1 << 20)
 
-/* Grows an array of owned pointers by one. */
-static void append(void *array, size_t *count, void *item)
+void run_spec_append(void *array, size_t *count, void *item)
 {
         void ***items = array;
 
@@ -38,7 +37,7 @@ static int add_environment(Mete__Api__JobSpec *spec, const struct string_list *l
                 mete__api__environment_variable__init(v);
                 v->name = equals ? xstrndup(item, (size_t)(equals - item)) : xstrdup(item);
                 v->value = xstrdup(value);
-                append(&spec->environment, &spec->n_environment, v);
+                run_spec_append(&spec->environment, &spec->n_environment, v);
         }
         return 0;
 }
@@ -77,7 +76,7 @@ static int add_rlimits(Mete__Api__Isolation *isolation, const struct string_list
                 limit = NEW0(Mete__Api__Rlimit);
                 mete__api__rlimit__init(limit);
                 limit->type = xstrdup(item);
-                append(&isolation->rlimits, &isolation->n_rlimits, limit);
+                run_spec_append(&isolation->rlimits, &isolation->n_rlimits, limit);
                 if (parse_limit(soft, &limit->has_soft, &limit->soft) < 0 ||
                         parse_limit(hard ? hard : soft, &limit->has_hard, &limit->hard) < 0)
                         return error_set(e, -EINVAL,
@@ -167,10 +166,10 @@ static void set_strings(Mete__Api__Isolation *isolation, const struct run_option
         isolation->user = o->user ? xstrdup(o->user)
                                   : run_submitting_user(getuid(), getenv("SUDO_USER"), o->rootfs != NULL);
         for (size_t i = 0; i < o->capabilities_add.count; i++)
-                append(&isolation->capabilities_add, &isolation->n_capabilities_add,
+                run_spec_append(&isolation->capabilities_add, &isolation->n_capabilities_add,
                         xstrdup(o->capabilities_add.items[i]));
         for (size_t i = 0; i < o->capabilities_drop.count; i++)
-                append(&isolation->capabilities_drop, &isolation->n_capabilities_drop,
+                run_spec_append(&isolation->capabilities_drop, &isolation->n_capabilities_drop,
                         xstrdup(o->capabilities_drop.items[i]));
         if (o->pids_limit != RUN_UNSET) {
                 isolation->has_pids_limit = true;
@@ -221,7 +220,7 @@ int run_spec_build(
         mete__api__job_spec__init(spec);
         spec->name = xstrdup(o->name);
         for (int i = 0; i < argc; i++)
-                append(&spec->command, &spec->n_command, xstrdup(argv[i]));
+                run_spec_append(&spec->command, &spec->n_command, xstrdup(argv[i]));
         set_cores(o->milli_cpus, &spec->has_cpus, &spec->cpus);
         set_cores(o->milli_cpus_limit, &spec->has_cpus_limit, &spec->cpus_limit);
         set_number(o->memory_bytes, &spec->has_memory_bytes, &spec->memory_bytes);
@@ -230,7 +229,9 @@ int run_spec_build(
                 spec->has_count = true;
                 spec->count = (uint32_t)o->count;
         }
-        r = add_environment(spec, &o->environment, e);
+        r = run_spec_set_schedule(spec, o, e);
+        if (r == 0)
+                r = add_environment(spec, &o->environment, e);
         if (r == 0)
                 r = set_isolation(spec, o, e);
         if (r < 0) {
@@ -243,38 +244,59 @@ int run_spec_build(
 
 /* Longer fields before their prefixes. */
 static const char *const fields[][2] = {
-        {"submit.job.isolation.rootfs", "--rootfs"},
-        {"submit.job.isolation.network", "--net"},
-        {"submit.job.isolation.pids_limit", "--pids"},
-        {"submit.job.isolation.user", "--user"},
-        {"submit.job.isolation.working_directory", "--workdir"},
-        {"submit.job.isolation.hostname", "--hostname"},
-        {"submit.job.isolation.capabilities_add", "--cap-add"},
-        {"submit.job.isolation.capabilities_drop", "--cap-drop"},
-        {"submit.job.isolation.seccomp_profile", "--seccomp"},
-        {"submit.job.isolation.rlimits", "--rlimit"},
-        {"submit.job.memory_limit_bytes", "--mem-limit"},
-        {"submit.job.memory_bytes", "--mem"},
-        {"submit.job.cpus_limit", "--cpus-limit"},
-        {"submit.job.cpus", "--cpus"},
-        {"submit.job.environment", "--env"},
-        {"submit.job.count", "--count"},
-        {"submit.job.name", "--name"},
-        {"submit.job.command", "COMMAND"},
+        {"isolation.rootfs", "--rootfs"},
+        {"isolation.network", "--net"},
+        {"isolation.pids_limit", "--pids"},
+        {"isolation.user", "--user"},
+        {"isolation.working_directory", "--workdir"},
+        {"isolation.hostname", "--hostname"},
+        {"isolation.capabilities_add", "--cap-add"},
+        {"isolation.capabilities_drop", "--cap-drop"},
+        {"isolation.seccomp_profile", "--seccomp"},
+        {"isolation.rlimits", "--rlimit"},
+        {"memory_limit_bytes", "--mem-limit"},
+        {"memory_bytes", "--mem"},
+        {"cpus_limit", "--cpus-limit"},
+        {"cpus", "--cpus"},
+        {"environment", "--env"},
+        {"count", "--count"},
+        {"name", "--name"},
+        {"command", "COMMAND"},
+        {"queue", "--queue"},
+        {"priority", "--priority"},
+        {"duration_seconds", "--duration"},
+        {"time_limit_seconds", "--time-limit"},
+        {"deadline", "--deadline"},
+        {"array", "--array"},
+        {"parallel_max", "--parallel"},
+        {"gang", "--gang"},
+        {"after", "--after"},
+        {"constraints", "--constraint"},
+        {"placement", "--spread"},
+        {"spread_by", "--spread"},
+        {"restart", "--restart"},
+        {"preemptible", "--no-preempt"},
+        {"ports", "--ports"},
+        {"exclusive_cores", "--exclusive-cores"},
+        {"volumes", "--volume"},
 };
 
 void run_spec_explain(struct error *e)
 {
-        const char *message = error_message(e);
+        static const char *const calls[] = {"submit.job.", "plan.job."};
+        const char *message = error_message(e), *at = NULL, *field = NULL;
 
-        for (size_t i = 0; i < ELEMENTSOF(fields); i++) {
-                const char *at = strstr(message, fields[i][0]);
+        for (size_t i = 0; i < ELEMENTSOF(calls) && !at; i++) {
+                at = strstr(message, calls[i]);
+                field = at ? at + strlen(calls[i]) : NULL;
+        }
+        for (size_t i = 0; at && i < ELEMENTSOF(fields); i++) {
                 _cleanup_free_ char *copy = NULL;
 
-                if (!at)
+                if (!str_has_prefix(field, fields[i][0]))
                         continue;
                 copy = xasprintf(
-                        "%.*s%s%s", (int)(at - message), message, fields[i][1], at + strlen(fields[i][0]));
+                        "%.*s%s%s", (int)(at - message), message, fields[i][1], field + strlen(fields[i][0]));
                 (void)error_set(e, e->code, "%s", copy);
                 return;
         }

@@ -7,6 +7,8 @@
 
 #include "lib/base/time.h"
 
+#define LINE_WIDTH 80
+
 const char *text_size(uint64_t bytes, char buf[static TEXT_MAX])
 {
         static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
@@ -125,6 +127,48 @@ const char *text_without_field(const char *sentence)
         return memchr(sentence, '.', n) && str_has_prefix(sentence + n, ": ") ? sentence + n + 2 : sentence;
 }
 
+/* Columns on a terminal: UTF-8 continuation bytes take none. */
+static size_t width_of(const char *s)
+{
+        size_t width = 0;
+
+        for (; *s; s++)
+                width += ((unsigned char)*s & 0xc0) != 0x80;
+        return width;
+}
+
+void text_print_wrapped(FILE *f, const char *text, size_t at, size_t indent)
+{
+        _cleanup_free_ char *safe = text_safe(text);
+        const char *word = safe + strspn(safe, " ");
+
+        while (*word) {
+                size_t len = strcspn(word, " "), width;
+                _cleanup_free_ char *copy = xstrndup(word, len);
+
+                width = width_of(copy);
+                /* `at` counts the space in front of the word, but for the first of a line. */
+                if (at > indent && at + 1 + width >= LINE_WIDTH) {
+                        fputc('\n', f);
+                        at = 0;
+                }
+                fprintf(f, "%*s%s", at > indent ? 1 : (int)(indent - at), "", copy);
+                at = MAX(at, indent) + width + (at > indent ? 1 : 0);
+                word += len;
+                word += strspn(word, " ");
+        }
+        fputc('\n', f);
+}
+
+void text_warn(char *const *warnings, size_t count)
+{
+        for (size_t i = 0; i < count; i++) {
+                _cleanup_free_ char *safe = text_safe(warnings[i]);
+
+                fprintf(stderr, "mete: warning: %s\n", safe);
+        }
+}
+
 unsigned text_distance(const char *a, const char *b)
 {
         enum { WORD_MAX = 31 };
@@ -200,16 +244,6 @@ void table_cellf(struct table *t, const char *fmt, ...)
         text = xvasprintf(fmt, ap);
         va_end(ap);
         table_cell(t, text);
-}
-
-/* Columns on a terminal: UTF-8 continuation bytes take none. */
-static size_t width_of(const char *s)
-{
-        size_t width = 0;
-
-        for (; *s; s++)
-                width += ((unsigned char)*s & 0xc0) != 0x80;
-        return width;
 }
 
 static void print_cell(FILE *f, const char *text, size_t width, enum column_align align, bool last)

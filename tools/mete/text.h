@@ -16,6 +16,17 @@ const char *text_seconds(double seconds, char buf[static TEXT_MAX]);
 /* How long ago a wall clock time in seconds since 1970 is; "-" for 0. */
 const char *text_age(double since, double now, char buf[static TEXT_MAX]);
 double text_now(void);
+/*
+ * A time as people give it: "+2h" from now, "2h" from now or, for the past, before it, "@1700000000", "2026-11-23", "2026-11-23 18:00",
+ * "2026-11-23T18:00:30", local time, with Z at the end UTC; as seconds since 1970. -EINVAL with a sentence that begins with `what`.
+ */
+enum time_side { TIME_AHEAD, TIME_PAST };
+int text_parse_time(const char *what, const char *text, enum time_side side, double now, double *ret,
+        struct error *e) WARN_UNUSED;
+/* "14:05:03" of today, "2026-11-24 14:05" of other days, local time. */
+const char *text_time(double seconds, double now, char buf[static TEXT_MAX]);
+/* "in about 12m", "now", "3m ago". */
+const char *text_distance_in_time(double seconds, double now, char buf[static TEXT_MAX]);
 /* "running" of TASK_RUNNING or JOB_RUNNING, "active" of AGENT_ACTIVE. */
 const char *text_task_state(Mete__V1__TaskState state);
 const char *text_job_state(Mete__Api__JobState state);
@@ -24,6 +35,10 @@ const char *text_agent_state(Mete__Api__Agent__State state);
 char *text_safe(const char *s);
 /* A refusal without the path of the API's field in front: "kill.id: no job '9'" -> "no job '9'". */
 const char *text_without_field(const char *sentence);
+/* Printed from column `indent` on, broken at spaces before column 80; `at` is the column that the line has reached. */
+void text_print_wrapped(FILE *f, const char *text, size_t at, size_t indent);
+/* "mete: warning: ...", a line each, on stderr. */
+void text_warn(char *const *warnings, size_t count);
 /* Edit distance: insertions, deletions, replacements and swaps of neighbours; for suggestions. */
 unsigned text_distance(const char *a, const char *b);
 

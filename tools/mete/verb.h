@@ -1,6 +1,7 @@
 /*
  * A verb of `mete` is one constant row: its option table, its defaults and its function. Help, completion and the man
- * page come from the same rows (verbs.c lists them). Each verb has a file of its own, verb_<name>.c.
+ * page come from the same rows (verbs.c lists them). Each verb has a file of its own, verb_<name>.c. A verb may have verbs
+ * below it ("quota set"), which are rows alike; what it does without one of them is its own function.
  */
 #pragma once
 
@@ -33,7 +34,7 @@ enum verb_exit {
 };
 
 struct verb {
-        struct option_parser parser; /* program is "mete <name>" */
+        struct option_parser parser; /* program is "mete <name>", "mete <verb> <name>" */
         const char *name;
         size_t options_size;
         void (*defaults)(void *options);  /* NULL: zeroes */
@@ -41,14 +42,20 @@ struct verb {
         const char *const *examples; /* pairs of command line and what it does, NULL-terminated; or NULL */
         /* Exit code, VERB_USAGE, or a negative errno; the latter two with a sentence in e. */
         int (*run)(void *options, int argc, char **argv, struct error *e);
+        const struct verb *const *below; /* NULL-terminated; or NULL */
 };
 
 extern const struct verb *const verbs[]; /* NULL-terminated, in the order of `mete --help` */
 const struct verb *verb_find(const char *name);
+/* That of `v` with this name; NULL. */
+const struct verb *verb_below(const struct verb *v, const char *name);
+/* Every verb, those below another one right after it: from 0 on, NULL at the end. */
+const struct verb *verb_at(size_t index);
 /* The verb whose name is nearest to what was typed, or NULL when none is near. */
 const char *verb_suggest(const char *typed);
 
-/* Parses and runs. Prints what went wrong on stderr; returns the exit code. argv[0] is the verb's name. */
+/* Parses and runs it, or the one below it that argv[1] names. Prints what went wrong on stderr; returns the exit code. argv[0] is
+ * the verb's name. */
 int verb_invoke(const struct verb *v, int argc, char **argv);
 void verb_print_help(const struct verb *v, FILE *f);
 void verbs_print_help(FILE *f);

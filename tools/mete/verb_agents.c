@@ -1,4 +1,5 @@
 #include "lib/net/codec.h"
+#include "tools/mete/agent_verbs.h"
 #include "tools/mete/all_verbs.h"
 #include "tools/mete/json.h"
 #include "tools/mete/query.h"
@@ -18,12 +19,21 @@ static const struct column columns[] = {
         {"MEASURED BY", COLUMN_LEFT},
 };
 
+const char *agent_condition(const Mete__Api__Agent *a)
+{
+        if (a->state != METE__API__AGENT__STATE__AGENT_ACTIVE)
+                return text_agent_state(a->state);
+        if (a->drain)
+                return a->drain->state == METE__API__AGENT__DRAIN__STATE__DRAINED ? "drained" : "draining";
+        return a->deactivated ? "deactivated" : text_agent_state(a->state);
+}
+
 static void print_row(struct table *t, const Mete__Api__Agent *a)
 {
         char used[TEXT_MAX], total[TEXT_MAX];
 
         table_cell(t, a->agent_id);
-        table_cell(t, text_agent_state(a->state));
+        table_cell(t, agent_condition(a));
         table_cell(t, a->hostname);
         table_cell(t, a->address);
         table_cellf(t, "%u", a->tasks_running);
@@ -60,16 +70,31 @@ static int run(void *options, int argc, char **argv, struct error *e)
         return VERB_EXIT_OK;
 }
 
+static const char *const examples[] = {
+        "mete agents",
+        "every machine: what it has, and what is booked on it",
+        "mete agents drain --grace 5m h1",
+        "nothing new goes to h1, and what runs there is killed within 5 minutes and runs elsewhere",
+        "mete agents reactivate h1",
+        "h1 is as before",
+        NULL,
+};
+
+static const struct verb *const below[] = {
+        &verb_agents_drain, &verb_agents_deactivate, &verb_agents_reactivate, NULL};
+
 const struct verb verb_agents = {
         .name = "agents",
         .parser =
                 {
                         .program = "mete agents",
-                        .synopsis = "[options]",
+                        .synopsis = "[options] | drain|deactivate|reactivate AGENT...",
                         .summary = "machines, what they have and what is booked on them",
                         .rows = rows,
                         .count = ELEMENTSOF(rows),
                 },
         .options_size = sizeof(struct common_options),
+        .examples = examples,
         .run = run,
+        .below = below,
 };

@@ -26,8 +26,13 @@ static int run(void *options, int argc, char **argv, struct error *e)
                 return VERB_EXIT_OK;
         }
         v = verb_find(argv[0]);
+        if (v && argc == 2 && !verb_below(v, argv[1])) {
+                error_set(e, -EINVAL, "there is no verb \"%s %s\": `mete help %s` tells of it", argv[0],
+                        argv[1], argv[0]);
+                return VERB_USAGE;
+        }
         if (v) {
-                verb_print_help(v, stdout);
+                verb_print_help(argc == 2 ? verb_below(v, argv[1]) : v, stdout);
                 return VERB_EXIT_OK;
         }
         near = verb_suggest(argv[0]);
@@ -42,13 +47,13 @@ const struct verb verb_help = {
         .parser =
                 {
                         .program = "mete help",
-                        .synopsis = "[VERB]",
+                        .synopsis = "[VERB [VERB]]",
                         .summary = "explain a verb",
                         .rows = rows,
                         .count = ELEMENTSOF(rows),
                 },
         .options_size = sizeof(struct help_options),
         .min_arguments = 0,
-        .max_arguments = 1,
+        .max_arguments = 2,
         .run = run,
 };

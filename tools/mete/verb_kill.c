@@ -1,6 +1,6 @@
 #include "lib/linux/process.h"
-#include "lib/net/codec.h"
 #include "tools/mete/all_verbs.h"
+#include "tools/mete/each_word.h"
 #include "tools/mete/json.h"
 #include "tools/mete/query.h"
 #include "tools/mete/text.h"
@@ -25,16 +25,23 @@ static void defaults(void *options)
         ((struct kill_options *)options)->grace_ns = UINT64_MAX;
 }
 
-static int kill_one(struct mete_client *c, const struct kill_options *o, int signo, const char *id,
-        Mete__Api__Response **ret, struct error *e)
+/* 0: none was asked for. */
+static int signal_of(const struct kill_options *o)
 {
+        return o->signal ? signal_from_string(o->signal) : 0;
+}
+
+static int kill_one(struct mete_client *c, const void *options, const char *id, Mete__Api__Response **ret,
+        struct error *e)
+{
+        const struct kill_options *o = options;
         Mete__Api__Call call = METE__API__CALL__INIT;
         Mete__Api__Call__Kill kill = METE__API__CALL__KILL__INIT;
 
         kill.id = (char *)id;
-        if (signo > 0) {
+        if (o->signal) {
                 kill.has_signal = kill.has_only_signal = true;
-                kill.signal = signo;
+                kill.signal = signal_of(o);
                 kill.only_signal = true;
         }
         if (o->grace_ns != UINT64_MAX) {
@@ -46,10 +53,12 @@ static int kill_one(struct mete_client *c, const struct kill_options *o, int sig
         return mete_client_call(c, &call, 0, ret, e);
 }
 
-static void print_one(const char *id, int signo, const Mete__Api__Response *response)
+static void print_one(const void *options, const char *id, const Mete__Api__Response *response)
 {
-        if (signo > 0)
-                printf("%s: sent %s\n", id, signal_name(signo));
+        const struct kill_options *o = options;
+
+        if (o->signal)
+                printf("%s: sent %s\n", id, signal_name(signal_of(o)));
         else if (response->task)
                 printf("%s: %s\n", id,
                         task_is_over(response->task) ? text_task_state(response->task->state) : "killing");
@@ -59,54 +68,17 @@ static void print_one(const char *id, int signo, const Mete__Api__Response *resp
                 printf("%s: killing\n", id);
 }
 
-static json_t *json_of_answer(const Mete__Api__Response *response)
-{
-        if (response->task)
-                return json_of_message(&response->task->base);
-        return response->job ? json_of_message(&response->job->base) : json_object();
-}
-
-/* Every id is tried; a refusal of one does not spare the next. */
 static int run(void *options, int argc, char **argv, struct error *e)
 {
+        static const struct each_word killing = {kill_one, print_one, json_of_task_or_job};
         const struct kill_options *o = options;
-        CLEANUP(cleanup_mete_client_free) struct mete_client *c = NULL;
-        int signo = 0, code = VERB_EXIT_OK, r;
-        json_t *answers;
 
-        if (o->signal) {
-                signo = signal_from_string(o->signal);
-                if (signo <= 0) {
-                        error_set(e, -EINVAL,
-                                "--signal '%s': expected a name such as TERM or HUP, or a number", o->signal);
-                        return VERB_USAGE;
-                }
+        if (o->signal && signal_of(o) <= 0) {
+                error_set(e, -EINVAL, "--signal '%s': expected a name such as TERM or HUP, or a number",
+                        o->signal);
+                return VERB_USAGE;
         }
-        r = query_client(&o->common, &c, e);
-        if (r < 0)
-                return r;
-        answers = json_array();
-        for (int i = 0; i < argc; i++) {
-                Mete__Api__Response *response = NULL;
-                _cleanup_error_ struct error why = {0};
-
-                if (kill_one(c, o, signo, argv[i], &response, &why) < 0) {
-                        _cleanup_free_ char *sentence = text_safe(text_without_field(error_message(&why)));
-
-                        fprintf(stderr, "mete: %s\n", sentence);
-                        code = VERB_EXIT_FAILED;
-                        continue;
-                }
-                if (!o->common.json)
-                        print_one(argv[i], signo, response);
-                json_array_append_new(answers, json_of_answer(response));
-                message_free(response);
-        }
-        if (o->common.json)
-                json_print(answers, /* compact= */ false, stdout);
-        else
-                json_decref(answers);
-        return code;
+        return each_word(&killing, o, argc, argv, e);
 }
 
 static const char *const examples[] = {

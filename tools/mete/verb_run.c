@@ -3,58 +3,9 @@
 #include "tools/mete/json.h"
 #include "tools/mete/query.h"
 #include "tools/mete/run_attached.h"
+#include "tools/mete/run_file.h"
 #include "tools/mete/run_spec.h"
-
-#define ROW(name, letter, type, field, value, help, max, group)                                              \
-        {                                                                                                    \
-                name, letter, type, offsetof(struct run_options, field), value, help, max, group             \
-        }
-
-static const struct option_row rows[] = {
-        ROW("name", 'n', OPTION_STRING, name, "NAME", "name of the job (default: the program's)", 0, "Job"),
-        ROW("count", 0, OPTION_U64, count, "N", "how many tasks (default: 1)", UINT32_MAX, NULL),
-        ROW("detach", 'd', OPTION_BOOL, detach, NULL, "print the job's id and leave it running", 0, NULL),
-        ROW("cpus", 'c', OPTION_MILLI, milli_cpus, "CORES", "cores to book: 0.5, 2 (default: 1)", 0,
-                "Partition of each task"),
-        ROW("cpus-limit", 0, OPTION_MILLI, milli_cpus_limit, "CORES",
-                "never more than this (default: what is booked)", 0, NULL),
-        ROW("mem", 'm', OPTION_SIZE, memory_bytes, "SIZE", "memory to book: 64M, 1.5G (default: 128M)", 0,
-                NULL),
-        ROW("mem-limit", 0, OPTION_SIZE, memory_limit_bytes, "SIZE",
-                "the task is killed beyond this (default: what is booked)", 0, NULL),
-        ROW("pids", 0, OPTION_U64, pids_limit, "N", "most processes and threads (default: 1024)", 0, NULL),
-        ROW("rlimit", 0, OPTION_STRINGS, rlimits, "TYPE=SOFT[:HARD]",
-                "a limit of setrlimit(2): nofile=1024:4096, core=unlimited; repeatable", 0, NULL),
-        ROW("rootfs", 0, OPTION_STRING, rootfs, "DIR",
-                "root file system, never written to (default: the agent's own, read-only)", 0, "Container"),
-        ROW("net", 0, OPTION_STRING, network, "none|host",
-                "a loopback of its own, or the host's network (default: none)", 0, NULL),
-        ROW("user", 'u', OPTION_STRING, user, "USER[:GROUP]",
-                "who it runs as, by name or number (default: you; nobody for root)", 0, NULL),
-        ROW("env", 'e', OPTION_STRINGS, environment, "NAME[=VALUE]",
-                "an environment variable; NAME alone passes yours on; repeatable", 0, NULL),
-        ROW("workdir", 'w', OPTION_STRING, working_directory, "PATH",
-                "working directory (default: the task's sandbox)", 0, NULL),
-        ROW("hostname", 0, OPTION_STRING, hostname, "NAME", "its host name (default: after the task)", 0,
-                NULL),
-        ROW("cap-add", 0, OPTION_STRINGS, capabilities_add, "CAPABILITY",
-                "a capability beside the small default set: NET_RAW, ALL; repeatable", 0, NULL),
-        ROW("cap-drop", 0, OPTION_STRINGS, capabilities_drop, "CAPABILITY",
-                "one less: CHOWN, ALL; repeatable", 0, NULL),
-        ROW("seccomp", 0, OPTION_STRING, seccomp, "FILE|unconfined",
-                "a profile in JSON in place of the default one, or none", 0, NULL),
-        OPTION_ROW_MASTER,
-        OPTION_ROW_JSON,
-};
-
-static void defaults(void *options)
-{
-        struct run_options *o = options;
-
-        o->milli_cpus = o->milli_cpus_limit = RUN_UNSET;
-        o->memory_bytes = o->memory_limit_bytes = RUN_UNSET;
-        o->pids_limit = o->count = RUN_UNSET;
-}
+#include "tools/mete/text.h"
 
 static int run_detached(
         struct mete_client *c, const struct run_options *o, Mete__Api__JobSpec *spec, struct error *e)
@@ -70,28 +21,25 @@ static int run_detached(
         r = mete_client_call(c, &call, 0, &response, e);
         if (r < 0)
                 return r;
-        if (!response->job)
-                r = error_set(e, -EPROTO, "the master answered without the job");
-        else if (o->common.json)
+        if (!response->job) {
+                message_free(response);
+                return error_set(e, -EPROTO, "the master answered without the job");
+        }
+        text_warn(response->job->warnings, response->job->n_warnings);
+        if (o->common.json)
                 json_print(json_of_message(&response->job->base), /* compact= */ false, stdout);
         else
                 printf("%s\n", response->job->job_id);
         message_free(response);
-        return r;
+        return 0;
 }
 
-static int run(void *options, int argc, char **argv, struct error *e)
+static int run_command(const struct run_options *o, int argc, char **argv, struct error *e)
 {
-        const struct run_options *o = options;
         CLEANUP(cleanup_mete_client_free) struct mete_client *c = NULL;
         Mete__Api__JobSpec *spec = NULL;
         int r;
 
-        if (o->common.json && !o->detach) {
-                error_set(e, -EINVAL,
-                        "--json goes with --detach: in the foreground the task's own output is printed");
-                return VERB_USAGE;
-        }
         r = run_spec_build(o, argc, argv, &spec, e);
         if (r < 0)
                 return VERB_USAGE;
@@ -104,6 +52,34 @@ static int run(void *options, int argc, char **argv, struct error *e)
         return r;
 }
 
+static int run(void *options, int argc, char **argv, struct error *e)
+{
+        const struct run_options *o = options;
+        CLEANUP(job_file_done) struct job_file f = {0};
+        int r;
+
+        if (o->common.json && !o->detach) {
+                error_set(e, -EINVAL,
+                        "--json goes with --detach: in the foreground the task's own output is printed");
+                return VERB_USAGE;
+        }
+        if (!o->file && argc == 0) {
+                error_set(e, -EINVAL, "what is to be given is missing: a COMMAND, or --file FILE");
+                return VERB_USAGE;
+        }
+        if (!o->file)
+                return run_command(o, argc, argv, e);
+        if (run_options_check_file(o, argc, argv, e) < 0)
+                return VERB_USAGE;
+        r = job_file_read(o->file, &f, e);
+        if (r < 0)
+                return r;
+        if (f.problem_count == 0)
+                return run_file(o, &f, e);
+        job_file_print_problems(&f, stderr);
+        return VERB_EXIT_FAILED;
+}
+
 static const char *const examples[] = {
         "mete run --cpus 0.5 --mem 64M -- gzip -9 -c /usr/bin/perl >perl.gz",
         "half a core and 64 MiB, output as if it ran here",
@@ -111,6 +87,10 @@ static const char *const examples[] = {
         "eight tasks in the background; prints the job's id",
         "mete run --rootfs /srv/debian --net host --user www-data -- nginx",
         "in a root file system of its own, on the host's network",
+        "mete run -d --array 1-100%8 --duration 5m --after fetch -- ./work",
+        "a hundred tasks, eight at a time, once the job `fetch` has succeeded",
+        "mete run -f jobs.json",
+        "the jobs of a file, some of which wait for others",
         NULL,
 };
 
@@ -119,19 +99,22 @@ const struct verb verb_run = {
         .parser =
                 {
                         .program = "mete run",
-                        .synopsis = "[options] [--] COMMAND [ARGUMENT...]",
+                        .synopsis = "[options] [--] COMMAND [ARGUMENT...] | -f FILE",
                         .summary = "run a command in a container with its own share of CPU and memory",
                         .details =
                                 "In the foreground its output is copied live and `mete run` exits as the "
                                 "task does. The first Ctrl-C\n"
-                                "goes to the task, the second ends the job, the third leaves it running.\n",
-                        .rows = rows,
-                        .count = ELEMENTSOF(rows),
+                                "goes to the task, the second ends the job, the third leaves it running.\n"
+                                "Several jobs of a file are submitted in the order of what they wait for, or "
+                                "none of them; then\n"
+                                "their ends are told, not their output, and Ctrl-C leaves them running.\n",
+                        .rows = run_option_rows,
+                        .count = RUN_OPTION_COUNT,
                         .stop_at_positional = true,
                 },
         .options_size = sizeof(struct run_options),
-        .defaults = defaults,
-        .min_arguments = 1,
+        .defaults = run_options_default,
+        .min_arguments = 0,
         .max_arguments = -1,
         .examples = examples,
         .run = run,

@@ -14,6 +14,8 @@ const struct verb *const verbs[] = {
         &verb_logs,
         &verb_stats,
         &verb_kill,
+        &verb_suspend,
+        &verb_resume,
         &verb_agents,
         &verb_gone,
         &verb_inspect,
@@ -29,6 +31,26 @@ const struct verb *verb_find(const char *name)
         for (size_t i = 0; verbs[i]; i++)
                 if (str_equal(verbs[i]->name, name))
                         return verbs[i];
+        return NULL;
+}
+
+const struct verb *verb_below(const struct verb *v, const char *name)
+{
+        for (size_t i = 0; v->below && v->below[i]; i++)
+                if (str_equal(v->below[i]->name, name))
+                        return v->below[i];
+        return NULL;
+}
+
+const struct verb *verb_at(size_t index)
+{
+        for (size_t i = 0; verbs[i]; i++) {
+                if (index-- == 0)
+                        return verbs[i];
+                for (size_t j = 0; verbs[i]->below && verbs[i]->below[j]; j++)
+                        if (index-- == 0)
+                                return verbs[i]->below[j];
+        }
         return NULL;
 }
 
@@ -72,6 +94,15 @@ const char *verb_suggest(const char *typed)
                                                                                                       : NULL;
 }
 
+static void print_below(const struct verb *v, FILE *f)
+{
+        if (!v->below)
+                return;
+        fputs("\nVerbs below it:\n", f);
+        for (size_t i = 0; v->below[i]; i++)
+                fprintf(f, "  %-12s%s\n", v->below[i]->name, v->below[i]->parser.summary);
+}
+
 static void print_examples(const struct verb *v, FILE *f)
 {
         if (!v->examples)
@@ -84,6 +115,7 @@ static void print_examples(const struct verb *v, FILE *f)
 void verb_print_help(const struct verb *v, FILE *f)
 {
         options_print_help(&v->parser, f);
+        print_below(v, f);
         print_examples(v, f);
 }
 
@@ -124,14 +156,16 @@ static int parse(const struct verb *v, int argc, char **argv, void *options, int
 {
         int r = options_parse(&v->parser, argc, argv, options, ret_first, e);
 
-        if (r == 1)
+        if (r == 1) {
+                print_below(v, stdout);
                 print_examples(v, stdout);
+        }
         if (r != 0)
                 return r;
         return check_arguments(v, argc - *ret_first, argv + *ret_first, e);
 }
 
-int verb_invoke(const struct verb *v, int argc, char **argv)
+static int invoke(const struct verb *v, int argc, char **argv)
 {
         _cleanup_error_ struct error e = {0};
         _cleanup_free_ void *options = xcalloc(1, v->options_size);
@@ -159,4 +193,11 @@ int verb_invoke(const struct verb *v, int argc, char **argv)
                 return VERB_EXIT_FAILED;
         fprintf(stderr, "Try `%s --help`.\n", v->parser.program);
         return VERB_EXIT_USAGE;
+}
+
+int verb_invoke(const struct verb *v, int argc, char **argv)
+{
+        const struct verb *below = argc > 1 ? verb_below(v, argv[1]) : NULL;
+
+        return below ? invoke(below, argc - 1, argv + 1) : invoke(v, argc, argv);
 }

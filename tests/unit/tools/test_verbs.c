@@ -16,33 +16,68 @@
 #include "tools/mete/completion.h"
 #include "tools/mete/verb.h"
 
+static void check_rows(const struct verb *v)
+{
+        const struct option_parser *p = &v->parser;
+
+        assert_non_null(p->summary);
+        assert_non_null(p->synopsis);
+        assert_non_null(v->run);
+        for (size_t j = 0; j < p->count; j++) {
+                const struct option_row *row = &p->rows[j];
+
+                assert_true(row->help && !isupper((unsigned char)row->help[0]));
+                assert_false(str_has_suffix(row->help, "."));
+                assert_true((row->type == OPTION_BOOL) == (row->value == NULL));
+                assert_true(row->offset < v->options_size);
+        }
+}
+
 static void rows_are_complete(void **state)
 {
         for (size_t i = 0; verbs[i]; i++) {
-                const struct option_parser *p = &verbs[i]->parser;
                 _cleanup_free_ char *program = xasprintf("mete %s", verbs[i]->name);
 
-                assert_string_equal(p->program, program);
-                assert_non_null(p->summary);
-                assert_non_null(p->synopsis);
-                assert_non_null(verbs[i]->run);
-                for (size_t j = 0; j < p->count; j++) {
-                        const struct option_row *row = &p->rows[j];
+                assert_string_equal(verbs[i]->parser.program, program);
+                check_rows(verbs[i]);
+                for (size_t j = 0; verbs[i]->below && verbs[i]->below[j]; j++) {
+                        const struct verb *below = verbs[i]->below[j];
+                        _cleanup_free_ char *full = xasprintf("%s %s", program, below->name);
 
-                        assert_true(row->help && !isupper((unsigned char)row->help[0]));
-                        assert_false(str_has_suffix(row->help, "."));
-                        assert_true((row->type == OPTION_BOOL) == (row->value == NULL));
-                        assert_true(row->offset < verbs[i]->options_size);
+                        assert_string_equal(below->parser.program, full);
+                        assert_null(below->below);
+                        check_rows(below);
                 }
         }
 }
 
+static void every_verb_is_listed(void **state)
+{
+        size_t count = 0;
+        const struct verb *v;
+
+        for (size_t i = 0; (v = verb_at(i)); i++) {
+                const char *words = v->parser.program + strlen("mete ");
+                const struct verb *above = verb_find(words);
+
+                count++;
+                if (above) {
+                        assert_ptr_equal(above, v);
+                        continue;
+                }
+                _cleanup_free_ char *first = xstrndup(words, strcspn(words, " "));
+                assert_ptr_equal(verb_below(verb_find(first), v->name), v);
+        }
+        assert_true(count > 10);
+}
+
 static void names_do_not_clash(void **state)
 {
-        for (size_t i = 0; verbs[i]; i++) {
-                const struct option_parser *p = &verbs[i]->parser;
+        const struct verb *v;
 
-                assert_ptr_equal(verb_find(verbs[i]->name), verbs[i]);
+        for (size_t i = 0; (v = verb_at(i)); i++) {
+                const struct option_parser *p = &v->parser;
+
                 for (size_t j = 0; j < p->count; j++)
                         for (size_t k = 0; k < j; k++) {
                                 assert_string_not_equal(p->rows[j].name, p->rows[k].name);
@@ -54,8 +89,8 @@ static void names_do_not_clash(void **state)
 /* Each verb that prints speaks JSON. */
 static void json_everywhere(void **state)
 {
-        static const char *const printing[] = {
-                "run", "ps", "jobs", "logs", "stats", "kill", "agents", "inspect", "doctor", "version"};
+        static const char *const printing[] = {"run", "ps", "jobs", "logs", "stats", "kill", "agents",
+                "inspect", "doctor", "version", "suspend", "resume"};
 
         for (size_t i = 0; i < ELEMENTSOF(printing); i++) {
                 const struct verb *v = verb_find(printing[i]);
@@ -154,6 +189,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(rows_are_complete),
+                cmocka_unit_test(every_verb_is_listed),
                 cmocka_unit_test(names_do_not_clash),
                 cmocka_unit_test(json_everywhere),
                 cmocka_unit_test(shipped_completion_is_current),

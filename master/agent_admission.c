@@ -4,6 +4,7 @@
 
 #include "master/agent_internal.h"
 #include "master/operator/standing.h"
+#include "master/operator/windows.h"
 
 static void agent_stream_closed(struct http_stream *s, void *userdata)
 {
@@ -82,6 +83,7 @@ static void agent_admit(struct agent *a, const Mete__Agent__Call__Subscribe *s)
         a->unreachable_time = 0;
         if (a->state == AGENT_ACTIVE)
                 agent_set_state(a, AGENT_DISCONNECTED); /* the older stream ended */
+        windows_take_agent(a);
         agent_book(a);
         agent_set_state(a, AGENT_ACTIVE);
         agent_send_subscribed(a);

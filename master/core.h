@@ -39,6 +39,7 @@ struct http_framework;
 struct jobs;
 struct subscribers;
 struct waiter;
+struct windows;
 
 enum agent_state {
         AGENT_RECOVERED,    /* admitted by an earlier master, not seen by this one */
@@ -278,7 +279,8 @@ struct master {
         struct framework *queue_framework;
         struct jobs *jobs;
         struct subscribers *subscribers;
-        struct waiter *waiters; /* long polls; DL */
+        struct windows *windows; /* of maintenance */
+        struct waiter *waiters;  /* long polls; DL */
         size_t waiter_count;
 };
 

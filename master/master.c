@@ -8,6 +8,7 @@
 #include "master/api/api.h"
 #include "master/api/credentials.h"
 #include "master/jobs/jobs.h"
+#include "master/operator/windows.h"
 #include "proto/domain.h"
 
 #define IDENTITY_VERSION 1
@@ -163,12 +164,15 @@ static int recover(struct master *m, struct error *e)
         if (r >= 0)
                 r = store_scan(m->store, "agent/", recover_agent, m, e);
         if (r >= 0)
+                r = windows_recover(m->windows, e);
+        if (r >= 0)
                 r = jobs_recover(m->jobs, e);
         if (r < 0)
                 return r;
         m->counters.store_fetch_ns = mono_elapsed_ns(begun, mono_now());
         jobs_restore(m->jobs);
         agents_start(m);
+        windows_start(m->windows);
         log_info("epoch %ju: %u agents and %zu jobs (%zu ended) from the store", (uintmax_t)m->epoch,
                 HASH_COUNT(m->agents), m->jobs->live_count + m->jobs->ended_count, m->jobs->ended_count);
         return 0;
@@ -232,6 +236,7 @@ int master_new(struct loop *l, const struct master_options *o, struct master **r
         offers_init(m);
         m->jobs = jobs_new(m, plain_queue_policy_find(o->policy));
         m->subscribers = subscribers_new(m);
+        m->windows = windows_new(m);
         r = start(m, e);
         if (r < 0) {
                 master_free(m);
@@ -253,6 +258,7 @@ struct master *master_free(struct master *m)
         offers_free(m);
         reconciliations_free(m);
         agents_stop(m);
+        windows_free(m->windows);
         http_server_free(m->server);
         frameworks_free(m);
         subscribers_free(m->subscribers);

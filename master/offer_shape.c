@@ -88,6 +88,24 @@ static void fill_attributes(Mete__V1__Offer *p, const Mete__V1__AgentInfo *info)
                 p->attributes[p->n_attributes] = message_copy(info->attributes[p->n_attributes]);
 }
 
+static void fill_unavailability(Mete__V1__Offer *p, const struct agent *a)
+{
+        const Mete__Api__Window *w = a->n_windows > 0 ? a->windows[0] : NULL;
+
+        if (!w)
+                return;
+        p->unavailability = NEW0(Mete__V1__Unavailability);
+        mete__v1__unavailability__init(p->unavailability);
+        p->unavailability->start = NEW0(Mete__V1__TimeInfo);
+        mete__v1__time_info__init(p->unavailability->start);
+        p->unavailability->start->nanoseconds = (int64_t)(w->start * 1e9);
+        if (!w->has_duration_seconds)
+                return;
+        p->unavailability->duration = NEW0(Mete__V1__DurationInfo);
+        mete__v1__duration_info__init(p->unavailability->duration);
+        p->unavailability->duration->nanoseconds = (int64_t)(w->duration_seconds * 1e9);
+}
+
 Mete__V1__Offer *offer_to_proto(const struct offer *o)
 {
         bool multi_role = framework_has(o->framework, METE__V1__FRAMEWORK_INFO__CAPABILITY__TYPE__MULTI_ROLE);
@@ -99,6 +117,7 @@ Mete__V1__Offer *offer_to_proto(const struct offer *o)
         fill_ids(p, o);
         p->url = url_of_agent(o->agent);
         p->domain = message_copy(o->agent->info->domain);
+        fill_unavailability(p, o->agent);
         resources_to_proto(
                 &o->resources, multi_role ? o->role : NULL, old_shape, &p->resources, &p->n_resources);
         fill_attributes(p, o->agent->info);

@@ -73,6 +73,11 @@ void call_drain_agent(struct api_call *c);
 void call_deactivate_agent(struct api_call *c);
 void call_reactivate_agent(struct api_call *c);
 
+/* ---- operator_calls.c ---- */
+void call_list_maintenance(struct api_call *c);
+void call_schedule_maintenance(struct api_call *c);
+void call_cancel_maintenance(struct api_call *c);
+
 /* ---- wait.c ---- */
 void call_wait(struct api_call *c);
 void waiters_stop(struct master *m);

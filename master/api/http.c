@@ -67,6 +67,11 @@ static const struct call_row calls[] = {
         {METE__API__CALL__TYPE__DRAIN_AGENT, NEEDS(drain_agent), .handle = call_drain_agent},
         {METE__API__CALL__TYPE__DEACTIVATE_AGENT, NEEDS(deactivate_agent), .handle = call_deactivate_agent},
         {METE__API__CALL__TYPE__REACTIVATE_AGENT, NEEDS(reactivate_agent), .handle = call_reactivate_agent},
+        {METE__API__CALL__TYPE__LIST_MAINTENANCE, .handle = call_list_maintenance},
+        {METE__API__CALL__TYPE__SCHEDULE_MAINTENANCE, NEEDS(schedule_maintenance),
+                .handle = call_schedule_maintenance},
+        {METE__API__CALL__TYPE__CANCEL_MAINTENANCE, NEEDS(cancel_maintenance),
+                .handle = call_cancel_maintenance},
 };
 
 static void dispatch(struct api_call *c)

@@ -7,38 +7,43 @@
 #include "master/allocator/allocator.h"
 #include "master/allocator/sorter.h"
 
-/* What one client holds on one agent. */
-struct allocation {
-        struct client *client; /* key in agent.allocations */
+/* What somebody refused; shared by all who refuse the same of one agent. */
+struct refused {
         struct resources resources;
-        UT_hash_handle hh;
+        size_t references;
 };
 
 /* One client does not want to hear of one agent unless more than `refused` is free. */
 struct filter {
-        struct refusals *refusals; /* those of the same client and agent */
-        struct resources refused;
+        struct pair *pair;
+        struct refused *refused;
         struct mono_time expires;
         size_t heap_index;
         struct filter *prev, *next; /* in client.filters */
-        struct filter *same_prev, *same_next;
+        struct filter *same;        /* the next of the same pair */
 };
 
-/* All that one client refused of one agent: none of them says less than another and ends sooner. */
-struct refusals {
-        struct client *client; /* key in agent.filters */
+/* A client and an agent that have to do with one another: it holds something there, or refused it. */
+struct pair {
+        struct client *client;
         struct agent_slot *agent;
-        struct filter *filters; /* DL by same_prev, same_next; at least one */
-        size_t count;
-        UT_hash_handle hh;
+        struct resources held;
+        struct filter *filters; /* by `same`, owned: none of them says less than another and ends sooner */
+        size_t filter_count;
+        bool expired; /* a filter ran out: the agent is to be looked at for this client; in agent.expired */
+        struct pair *prev, *next; /* in client.pairs */
+        struct pair *expired_prev, *expired_next;
 };
 
 /* A framework in one of its roles. */
 struct client {
         struct sorter_entry entry; /* first: the role's sorter holds these; named as the framework */
+        uint64_t number;           /* unique for ever */
         struct framework_slot *framework;
         struct role *role;
-        struct filter *filters; /* owned */
+        struct filter *filters; /* DL, owned by their pairs */
+        struct pair *pairs;     /* DL, owned by their agents */
+        uint64_t generation;    /* at which it was last to look at every agent anew */
         bool subscribed;        /* the framework has this role now; else only its bookings keep the client */
         bool suppressed;
         bool wanted;       /* while the roles of a framework are replaced */
@@ -48,27 +53,67 @@ struct client {
 struct framework_slot {
         char *id;
         bool active;
+        bool revocable;         /* takes such resources */
         struct client *clients; /* k: role pointer -> v: struct client, owned */
         UT_hash_handle hh;
 };
 
+/* What a role's quota of one scalar comes to now. */
+struct quota_state {
+        size_t scalar;
+        uint64_t excess;      /* of the guarantee not met, what the roles within do not need: see quota.c */
+        uint64_t seen_excess; /* when everybody was last told, or the least since */
+        uint64_t seen_room;   /* likewise of what the limit leaves */
+};
+
 struct role {
-        struct sorter_entry entry; /* first: the root sorter holds these */
+        struct sorter_entry entry; /* first: the parent's sorter holds these */
         char *name;
-        struct sorter clients; /* those that may be offered something */
+        struct role *parent;  /* NULL: the root, which is above all and no role itself */
+        struct sorter sorter; /* children that may be offered something: roles with such, and clients */
+        size_t children;      /* roles */
+        size_t clients;       /* of this very role, active or not */
+        size_t subscribed;    /* of them, those that have the role */
+        size_t filters;       /* of its clients */
+        struct amounts firm;  /* allocated to it and the roles within, without what is revocable */
+        struct amounts reserved, reserved_free; /* on all agents, for it and the roles within */
+        struct allocator_quota *quotas;
+        struct quota_state *states; /* of each quota */
+        size_t quota_count;
+        struct amounts need, children_need; /* of guarantees that are not met: see quota.c */
+        uint64_t
+                opened; /* the generation at which a limit or a guarantee last left more to everybody within */
+        bool exhausted; /* its limits leave nothing that is worth an offer */
+        bool entitled;  /* its own guarantee is worth an offer */
+        bool dirty;     /* in allocator.dirty */
+        struct role *dirty_prev, *dirty_next;
         UT_hash_handle hh;
+};
+
+struct pair_slot {
+        uint64_t client; /* its number */
+        struct pair *pair;
 };
 
 struct agent_slot {
         char *id;
-        struct resources total, allocated, free;
+        struct resources total, free;
+        struct pair_slot *pairs; /* sorted by client, owned */
+        size_t pair_count, pair_capacity;
+        struct pair *expired;    /* DL */
+        struct refused *refused; /* what was refused last; a reference */
+        bool refused_is_free;    /* ... is what is free now, or more */
         bool active;
-        bool available;                 /* is in allocator.available: active and enough free */
-        uint64_t considered;            /* generation in which nobody took it; 0: must be looked at */
-        struct allocation *allocations; /* k: client pointer -> v: struct allocation, owned */
-        struct refusals *filters;       /* k: client pointer -> v: struct refusals, owned */
+        bool overcommitted;    /* more is held than there is: what is free is computed anew each time */
+        bool listed;           /* is in allocator.available: active and enough free */
+        bool firm_enough;      /* what is neither reserved nor revocable is worth an offer */
+        bool revocable_enough; /* the same with revocable resources, of which there are some */
+        bool has_reserved;     /* something reserved is free */
+        bool mixed;            /* ... or revocable: not everybody may have all of it */
+        uint64_t considered;   /* generation in which nobody took it; 0: must be looked at */
+        struct agent_slot *prev, *next;             /* in allocator.available */
+        struct agent_slot *again_prev, *again_next; /* in allocator.again, while `expired` is not empty */
         UT_hash_handle hh;
-        struct agent_slot *prev, *next;
 };
 
 struct filter_heap {
@@ -78,28 +123,138 @@ struct filter_heap {
 
 struct allocator {
         struct allocator_options options;
+        struct scalar_names names;
         struct agent_slot *agents;         /* k: agent id -> v, owned */
         struct framework_slot *frameworks; /* k: framework id -> v, owned */
-        struct role *roles;                /* k: name -> v, owned; roles stay for their weight */
-        struct sorter root;                /* the roles with such a client */
-        struct resources total;            /* scalars of all agents */
+        struct role *roles;                /* k: name -> v, owned; without the root */
+        struct role root;
+        struct amounts totals;  /* of all agents */
+        struct resources total; /* the same */
+        /*
+         * What shares are counted in: the totals, or what they were when they were last another by a 64th. So a cluster of thousands
+         * that gains or loses one agent does not order everybody anew, and a small one is always exact.
+         */
+        struct amounts share_totals;
         uint64_t total_generation;
         /*
-         * Agents with enough free, those to be looked at in front: considered != generation. Raising the generation puts
-         * every agent up again at no cost.
+         * Agents with enough free, in the order of agent.considered. One is to be looked at when there was something new about
+         * somebody since: the newest generation among those that matter is higher.
          */
         struct agent_slot *available;
+        struct agent_slot *again; /* DL: to be looked at for the clients in agent.expired only */
+        size_t listed_revocable, listed_reserved; /* of the available: revocable_enough, has_reserved */
         uint64_t generation;
+        uint64_t clients_ever;
         struct filter_heap heap;
+        struct amounts firm_free;  /* neither reserved nor revocable, on active agents */
+        struct role *dirty;        /* DL: their consumption changed since quota_settle() */
+        struct amounts seen_slack; /* of firm_free beyond what guarantees need, as seen_room */
+        size_t guarantees;         /* how many quotas have one */
+        bool needed;               /* some guarantee is not met: offers are cut */
+        bool closed;               /* guarantees leave nothing to others that is worth an offer */
+        bool held;
+        struct resource *scratch; /* entries of the offer that is being made up */
+        size_t scratch_capacity;
+        struct resources view_allocated, view_reserved, view_consumed; /* lent out by allocator_role() last */
 };
+
+static inline const char *entry_reserved_for(const struct resource *e)
+{
+        const struct resource_traits *t = e->traits;
+
+        return t && t->reservation_count > 0 ? t->reservations[t->reservation_count - 1].role : NULL;
+}
+static inline bool entry_revocable(const struct resource *e)
+{
+        return e->traits && e->traits->revocable;
+}
+/* The least of a scalar that is worth an offer. */
+static inline uint64_t worth_milli(const struct allocator *a, size_t scalar)
+{
+        return scalar == SCALAR_CPUS  ? a->options.min_milli_cpus
+               : scalar == SCALAR_MEM ? a->options.min_milli_mem
+                                      : 1;
+}
+
+/* roles.c: the tree */
+struct role *role_find(const struct allocator *a, const char *name);
+struct role *role_get(struct allocator *a, const char *name); /* with those above it */
+/* The role, or the nearest above it that is known: the root at last. */
+const struct role *role_nearest(const struct allocator *a, const char *name);
+/* Is the role, or one above it, named so? */
+bool role_is_below(const struct role *role, const char *name);
+void role_free_if_unused(struct allocator *a, struct role *role);
+/* Something new for everybody within: `opened` is now. */
+void role_open(struct allocator *a, struct role *role);
+/* Tells those above what is looked for among its children. */
+void role_publish(struct role *role);
+void role_set_weight(struct allocator *a, struct role *role, uint64_t weight_milli);
+/* Puts the client and its roles in their orders, or takes them out; a client that comes in is to look at every agent. */
+void client_set_active(struct allocator *a, struct client *client, bool active);
+void client_look_anew(struct allocator *a, struct client *client);
+/* Counts r for the client and its roles; bookings: how many pairs that begins. */
+void client_account(
+        struct allocator *a, struct client *client, const struct resources *r, bool more, unsigned bookings);
+
+/* quota.c */
+void role_touch_quota(
+        struct allocator *a, struct role *role); /* its consumption changed: itself, not those above */
+void quota_settle(struct allocator *a);          /* at the end of each event */
+uint64_t role_consumed(const struct role *role, size_t scalar);
+/* What the limit leaves; UINT64_MAX: no limit. */
+uint64_t role_room(const struct role *role, size_t scalar);
+/* What guarantees let the role have of what is free and not reserved. */
+uint64_t role_allowed(const struct allocator *a, const struct role *role, size_t scalar);
+/* What guarantees of it and the roles above, not met, may be used for it. */
+uint64_t role_due(const struct role *role, size_t scalar);
+
+/* agents.c */
+struct agent_slot *agent_slot_find(const struct allocator *a, const char *id);
+/* Brackets around whatever changes agent.free or agent.active. */
+void agent_slot_change_begin(struct allocator *a, struct agent_slot *agent);
+void agent_slot_change_end(struct allocator *a, struct agent_slot *agent);
+/* After it was booked, or no longer is. */
+void agent_slot_take(struct allocator *a, struct agent_slot *agent, const struct resources *r);
+void agent_slot_give(struct allocator *a, struct agent_slot *agent, const struct resources *r);
+/* Nobody wants it as it is. */
+void agent_slot_set_considered(struct allocator *a, struct agent_slot *agent);
+void agent_slot_forget_expired(struct allocator *a, struct agent_slot *agent);
+bool worth_offering(const struct allocator *a, const struct resources *r);
+/* The total changed: before and after. */
+void totals_change(struct allocator *a, const struct resources *before, const struct resources *after);
+
+/* bookings.c */
+struct pair *pair_find(const struct agent_slot *agent, const struct client *client);
+struct pair *pair_get(struct agent_slot *agent, struct client *client);
+void pair_free_if_unused(struct allocator *a, struct pair *pair);
+void pair_set_expired(struct allocator *a, struct pair *pair, bool expired);
+/* These do not touch what is free: see agent_slot_take(), agent_slot_give(). */
+void book(struct allocator *a, struct agent_slot *agent, struct client *client, const struct resources *r);
+int unbook(struct allocator *a, struct agent_slot *agent, struct client *client, const struct resources *r);
+void unbook_all(struct allocator *a, struct pair *pair);
+
+/* offer.c */
+/*
+ * What the client may have of what is free there; false when that is not worth an offer. Borrowed until anything changes, and until the
+ * next call.
+ */
+bool offer_make_up(struct allocator *a, const struct agent_slot *agent, const struct client *client,
+        struct resources *ret);
 
 /* filter.c */
 void filter_set(struct allocator *a, struct agent_slot *agent, struct client *client,
         const struct resources *refused, struct mono_time expires);
 void filter_drop(struct allocator *a, struct filter *f);
 void filters_drop_agent(struct allocator *a, struct agent_slot *agent);
-/* Does the filter keep this agent's free resources from the client? */
-bool filter_refuses(const struct agent_slot *agent, const struct client *client);
-/* Ends those that ran out, calling `expired` on their agents. */
-void filters_expire(struct allocator *a, struct mono_time now,
-        void (*expired)(struct allocator *a, struct agent_slot *agent));
+void refused_unref(struct refused *r); /* takes NULL */
+/* Does a filter keep this offer of the agent from the client? */
+bool filter_refuses(
+        const struct agent_slot *agent, const struct client *client, const struct resources *offer);
+/* Ends at most `most` of those that ran out; their agents are to be looked at for them. */
+void filters_expire(struct allocator *a, struct mono_time now, size_t most);
+
+/* allocator.c */
+struct client *client_find(const struct allocator *a, const char *framework, const char *role);
+struct client *client_get(struct allocator *a, struct framework_slot *framework, const char *role_name);
+void client_free_if_unused(struct allocator *a, struct client *client);
+void client_forget_filters(struct allocator *a, struct client *client);

@@ -62,125 +62,133 @@ static void heap_add(struct filter_heap *h, struct filter *f)
         heap_up(h, h->count - 1);
 }
 
-static struct refusals *refusals_find(const struct agent_slot *agent, const struct client *client)
+void refused_unref(struct refused *r)
 {
-        struct refusals *all;
-
-        HASH_FIND_PTR(agent->filters, &client, all);
-        return all;
-}
-
-static struct refusals *refusals_get(struct agent_slot *agent, struct client *client)
-{
-        struct refusals *all = refusals_find(agent, client);
-
-        if (all)
-                return all;
-        all = NEW0(struct refusals);
-        all->client = client;
-        all->agent = agent;
-        HASH_ADD_PTR(agent->filters, client, all);
-        return all;
-}
-
-static void refusals_done_if_empty(struct refusals *all)
-{
-        if (all->count > 0)
+        if (!r || --r->references > 0)
                 return;
-        HASH_DEL(all->agent->filters, all);
-        free(all);
+        resources_done(&r->resources);
+        free(r);
+}
+
+/* A crowd refuses the same of an agent: it is kept once. */
+static struct refused *refused_get(struct agent_slot *agent, const struct resources *refused)
+{
+        struct refused *last = agent->refused;
+
+        if (!last || !resources_equal(&last->resources, refused)) {
+                refused_unref(last);
+                last = NEW0(struct refused);
+                last->references = 1;
+                resources_copy(refused, &last->resources);
+                agent->refused = last;
+                agent->refused_is_free = resources_contains(refused, &agent->free);
+        }
+        last->references++;
+        return last;
 }
 
 static void filter_take_out(struct allocator *a, struct filter *f)
 {
+        struct client *client = f->pair->client;
+
         heap_remove(&a->heap, f);
-        DL_DELETE(f->refusals->client->filters, f);
-        DL_DELETE2(f->refusals->filters, f, same_prev, same_next);
-        f->refusals->count--;
-        resources_done(&f->refused);
+        DL_DELETE(client->filters, f);
+        LL_DELETE2(f->pair->filters, f, same);
+        f->pair->filter_count--;
+        client->role->filters--;
+        refused_unref(f->refused);
         free(f);
 }
 
 void filter_drop(struct allocator *a, struct filter *f)
 {
-        struct refusals *all = f->refusals;
+        struct pair *pair = f->pair;
 
         filter_take_out(a, f);
-        refusals_done_if_empty(all);
+        pair_free_if_unused(a, pair);
 }
 
 void filters_drop_agent(struct allocator *a, struct agent_slot *agent)
 {
-        while (agent->filters)
-                filter_drop(a, agent->filters->filters);
+        for (size_t i = agent->pair_count; i-- > 0;) {
+                struct pair *pair = agent->pairs[i].pair;
+
+                while (pair->filters)
+                        filter_take_out(a, pair->filters);
+                pair_free_if_unused(a, pair);
+        }
 }
 
 /* Does a filter that holds as long refuse all of it already? */
-static bool is_covered(const struct refusals *all, const struct resources *refused, struct mono_time expires)
+static bool is_covered(const struct pair *pair, const struct resources *refused, struct mono_time expires)
 {
-        const struct filter *f;
-
-        DL_FOREACH2(all->filters, f, same_next)
-        if (f->expires.ns >= expires.ns && resources_contains(&f->refused, refused))
-                return true;
+        for (const struct filter *f = pair->filters; f; f = f->same)
+                if (f->expires.ns >= expires.ns && resources_contains(&f->refused->resources, refused))
+                        return true;
         return false;
 }
 
 /* Those that the new one covers; above the bound also the one that ends first. */
 static void make_room(
-        struct allocator *a, struct refusals *all, const struct resources *refused, struct mono_time expires)
+        struct allocator *a, struct pair *pair, const struct resources *refused, struct mono_time expires)
 {
         struct filter *f, *next, *first = NULL;
 
-        DL_FOREACH_SAFE2(all->filters, f, next, same_next)
-        if (f->expires.ns <= expires.ns && resources_contains(refused, &f->refused))
-                filter_take_out(a, f);
-        DL_FOREACH2(all->filters, f, same_next)
-        if (!first || f->expires.ns < first->expires.ns)
-                first = f;
-        if (first && all->count >= REFUSALS_MAX)
+        for (f = pair->filters; f; f = next) {
+                next = f->same;
+                if (f->expires.ns <= expires.ns && resources_contains(refused, &f->refused->resources))
+                        filter_take_out(a, f);
+        }
+        for (f = pair->filters; f; f = f->same)
+                if (!first || f->expires.ns < first->expires.ns)
+                        first = f;
+        if (first && pair->filter_count >= REFUSALS_MAX)
                 filter_take_out(a, first);
 }
 
 void filter_set(struct allocator *a, struct agent_slot *agent, struct client *client,
         const struct resources *refused, struct mono_time expires)
 {
-        struct refusals *all = refusals_get(agent, client);
+        struct pair *pair = pair_get(agent, client);
         struct filter *f;
 
-        if (is_covered(all, refused, expires))
+        if (is_covered(pair, refused, expires))
                 return;
-        make_room(a, all, refused, expires);
+        make_room(a, pair, refused, expires);
         f = NEW0(struct filter);
-        f->refusals = all;
+        f->pair = pair;
         f->expires = expires;
-        resources_copy(refused, &f->refused);
-        DL_APPEND2(all->filters, f, same_prev, same_next);
-        all->count++;
+        f->refused = refused_get(agent, refused);
+        LL_APPEND2(pair->filters, f, same);
+        pair->filter_count++;
+        client->role->filters++;
         DL_APPEND(client->filters, f);
         heap_add(&a->heap, f);
 }
 
-bool filter_refuses(const struct agent_slot *agent, const struct client *client)
+bool filter_refuses(
+        const struct agent_slot *agent, const struct client *client, const struct resources *offer)
 {
-        const struct refusals *all = refusals_find(agent, client);
-        const struct filter *f;
+        const struct pair *pair = pair_find(agent, client);
 
-        if (!all)
+        if (!pair)
                 return false;
-        DL_FOREACH2(all->filters, f, same_next)
-        if (resources_contains(&f->refused, &agent->free))
-                return true;
+        for (const struct filter *f = pair->filters; f; f = f->same)
+                if ((f->refused == agent->refused && agent->refused_is_free) ||
+                        resources_contains(&f->refused->resources, offer))
+                        return true;
         return false;
 }
 
-void filters_expire(struct allocator *a, struct mono_time now,
-        void (*expired)(struct allocator *a, struct agent_slot *agent))
+void filters_expire(struct allocator *a, struct mono_time now, size_t most)
 {
-        while (a->heap.count > 0 && a->heap.items[0]->expires.ns <= now.ns) {
-                struct agent_slot *agent = a->heap.items[0]->refusals->agent;
+        for (; most > 0 && a->heap.count > 0 && a->heap.items[0]->expires.ns <= now.ns; most--) {
+                struct pair *pair = a->heap.items[0]->pair;
 
-                filter_drop(a, a->heap.items[0]);
-                expired(a, agent);
+                filter_take_out(a, a->heap.items[0]);
+                if (pair->agent->listed)
+                        pair_set_expired(a, pair, true);
+                else
+                        pair_free_if_unused(a, pair);
         }
 }

@@ -18,6 +18,9 @@ int job_spec_check_capacity(const Mete__Api__JobSpec *spec, const struct plain_q
         uint64_t cpus = 0, mem = 0;
         const char *by_cpus = NULL, *by_mem = NULL;
 
+        if (!str_equal(spec->queue, "default"))
+                return api_error_set(x, 400, F "queue",
+                        F "queue: there is no queue '%s': \"default\" is expected", spec->queue);
         if (!plain_queue_largest_agent(q, "cpus", &cpus, &by_cpus) ||
                 !plain_queue_largest_agent(q, "mem", &mem, &by_mem))
                 return 0; /* nobody is registered: it waits, and says so */

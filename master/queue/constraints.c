@@ -57,6 +57,11 @@ static bool attribute_legal(const char *s, size_t len)
         return true;
 }
 
+bool constraint_attribute_legal(const char *name)
+{
+        return attribute_legal(name, strlen(name));
+}
+
 /* Where the operator begins; NULL: there is none. */
 static const char *find_sign(const char *text, size_t *ret_index)
 {

@@ -48,6 +48,8 @@ struct constraint {
         double number;       /* of LESS and GREATER */
         struct regex *regex; /* of MATCHES */
 };
+/* 1 to 63 printable ASCII characters, none of "=!~<>:". */
+bool constraint_attribute_legal(const char *name);
 /* "rack=r1", "hostname!=h3", "kernel~6\..*", "ssd", "!ssd", "mhz>2400", "distinct:rack". -EINVAL with a sentence. */
 int constraint_parse(const char *text, struct constraint *ret, struct error *e) WARN_UNUSED;
 void constraint_done(struct constraint *c);

@@ -10,23 +10,19 @@
 #include "lib/base/table.h"
 #include "lib/base/utf8.h"
 #include "lib/linux/capability.h"
-#include "master/spec/job_spec.h"
+#include "master/spec/job_spec_internal.h"
 
-#define F "submit.job."
 #define ARGV_MAX (128u << 10)
 #define ARGS_MAX 4096
 #define ENVIRONMENT_MAX (128u << 10)
 #define VARIABLES_MAX 1024
-#define COUNT_MAX 10000
 #define MEMORY_MIN (4u << 20)
 #define SECCOMP_MAX (1u << 20)
 #define PIDS_MAX 4194304
-#define PATH_LENGTH_MAX 4096
 #define CPUS_MAX 65536.0
-#define LISTS_MAX 64
 #define VALUE_SHOWN 64
 
-static int refuse_text(struct api_error *x, const char *field, const char *value, const char *accepted)
+int refuse_text(struct api_error *x, const char *field, const char *value, const char *accepted)
 {
         _cleanup_free_ char *text = text_for_message(value, VALUE_SHOWN);
 
@@ -53,7 +49,7 @@ static int check_command(const Mete__Api__JobSpec *spec, struct api_error *x)
         return 0;
 }
 
-static bool name_legal(const char *s)
+bool job_name_legal(const char *s)
 {
         size_t len = strlen(s);
 
@@ -76,7 +72,7 @@ static char *name_of_command(const char *program)
                         *c = '_';
         if (*name == '-')
                 *name = '_';
-        if (!name_legal(name)) {
+        if (!job_name_legal(name)) {
                 free(name);
                 return xstrdup("job");
         }
@@ -87,7 +83,7 @@ static int check_name(Mete__Api__JobSpec *spec, struct api_error *x)
 {
         if (!spec->name)
                 spec->name = name_of_command(spec->command[0]);
-        if (!name_legal(spec->name))
+        if (!job_name_legal(spec->name))
                 return refuse_text(x, F "name", spec->name,
                         "1 to 64 of A-Z a-z 0-9 . _ - are accepted, not \".\" or \"..\", and no '-' in "
                         "front");
@@ -173,21 +169,28 @@ static int check_resources(Mete__Api__JobSpec *spec, struct api_error *x)
 
 /* ---- isolation ---- */
 
-static int check_path(const char *field, const char *path, struct api_error *x)
+int check_path_safe(const char *field, const char *path, struct api_error *x)
 {
         const char *c = path;
 
-        if (*path != '/' || strlen(path) >= PATH_LENGTH_MAX || !utf8_valid(path, strlen(path)))
-                return refuse_text(x, field, path, "an absolute path of at most 4095 bytes is expected");
-        while ((c = strstr(c, "/.."))) {
-                if (c[3] == '/' || c[3] == 0)
+        if (strlen(path) >= PATH_LENGTH_MAX || !utf8_valid(path, strlen(path)))
+                return refuse_text(x, field, path, "a path of at most 4095 bytes is expected");
+        while ((c = strstr(c, ".."))) {
+                if ((c == path || c[-1] == '/') && (c[2] == '/' || c[2] == 0))
                         return refuse_text(x, field, path, "a path without \"..\" is expected");
-                c += 3;
+                c++;
         }
         for (c = path; *c; c++)
                 if ((unsigned char)*c < 0x20 || *c == 0x7f)
                         return refuse_text(x, field, path, "a path without control characters is expected");
         return 0;
+}
+
+static int check_path(const char *field, const char *path, struct api_error *x)
+{
+        if (*path != '/')
+                return refuse_text(x, field, path, "an absolute path of at most 4095 bytes is expected");
+        return check_path_safe(field, path, x);
 }
 
 /* RFC 1123: labels of letters, digits and inner hyphens; the kernel takes 64 bytes. */
@@ -337,6 +340,8 @@ static int check_isolation(Mete__Api__Isolation *isolation, struct api_error *x)
 
 int job_spec_validate(Mete__Api__JobSpec *spec, struct api_error *x)
 {
+        const bool count_given = spec->has_count;
+
         if (check_command(spec, x) < 0 || check_name(spec, x) < 0 || check_environment(spec, x) < 0 ||
                 check_resources(spec, x) < 0)
                 return -EINVAL;
@@ -344,9 +349,7 @@ int job_spec_validate(Mete__Api__JobSpec *spec, struct api_error *x)
                 spec->isolation = xcalloc(1, sizeof(*spec->isolation));
                 mete__api__isolation__init(spec->isolation);
         }
-        if (!spec->queue)
-                spec->queue = xstrdup("default");
-        if (!str_equal(spec->queue, "default"))
-                return refuse_text(x, F "queue", spec->queue, "there is one queue, \"default\"");
-        return check_isolation(spec->isolation, x);
+        if (check_isolation(spec->isolation, x) < 0 || check_schedule(spec, count_given, x) < 0)
+                return -EINVAL;
+        return check_extra(spec, x);
 }

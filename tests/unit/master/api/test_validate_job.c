@@ -54,7 +54,58 @@ static const struct bad bads[] = {
         {"environment[0].name", "\"environment\": [{\"name\": \"\", \"value\": \"\"}]"},
         {"environment[1].name", "\"environment\": [{\"name\": \"A\", \"value\": \"\"}, {\"name\": \"A=B\", "
                                 "\"value\": \"\"}]"},
-        {"queue", "\"queue\": \"other\""},
+        {"queue", "\"queue\": \"\""},
+        {"queue", "\"queue\": \"a b\""},
+        {"queue", "\"queue\": \"..\""},
+        {"priority", "\"priority\": 1001"},
+        {"duration_seconds", "\"duration_seconds\": 0"},
+        {"duration_seconds", "\"duration_seconds\": -1"},
+        {"duration_seconds", "\"duration_seconds\": 1e10"},
+        {"time_limit_seconds", "\"time_limit_seconds\": 0"},
+        {"time_limit_seconds", "\"time_limit_seconds\": \"Infinity\""},
+        {"deadline", "\"deadline\": 0"},
+        {"deadline", "\"deadline\": 1e300"},
+        {"array.step", "\"array\": {\"first\": 1, \"last\": 2, \"step\": 0}"},
+        {"array.last", "\"array\": {\"first\": 2, \"last\": 1}"},
+        {"array", "\"array\": {\"first\": 0, \"last\": 10000}"},
+        {"array", "\"array\": {\"first\": 0, \"last\": \"18446744073709551615\"}"},
+        {"count", "\"count\": 2, \"array\": {\"first\": 1, \"last\": 3}"},
+        {"parallel_max", "\"parallel_max\": 0"},
+        {"parallel_max", "\"parallel_max\": 10001"},
+        {"parallel_max", "\"gang\": true, \"count\": 4, \"parallel_max\": 3"},
+        {"after[0].job", "\"after\": [{\"job\": \"\"}]"},
+        {"after[0].job", "\"after\": [{\"job\": \"a/b\"}]"},
+        {"after[1].job", "\"after\": [{\"job\": \"1\"}, {\"job\": \"1\", \"condition\": \"FAILED\"}]"},
+        {"after[0].condition", "\"after\": [{\"job\": \"1\", \"condition\": \"CONDITION_UNKNOWN\"}]"},
+        {"constraints[1]", "\"constraints\": [\"rack=r1\", \"rack~(\"]"},
+        {"constraints[0]", "\"constraints\": [\"\"]"},
+        {"placement", "\"placement\": \"PLACEMENT_UNKNOWN\""},
+        {"spread_by", "\"placement\": \"SPREAD\", \"spread_by\": \"\""},
+        {"spread_by", "\"placement\": \"SPREAD\", \"spread_by\": \"a=b\""},
+        {"spread_by", "\"spread_by\": \"zone\""},
+        {"restart.when", "\"restart\": {\"when\": \"WHEN_UNKNOWN\"}"},
+        {"restart.attempts_max", "\"restart\": {\"when\": \"ON_FAILURE\", \"attempts_max\": 0}"},
+        {"restart.attempts_max", "\"restart\": {\"when\": \"ALWAYS\", \"attempts_max\": 1000001}"},
+        {"restart.attempts_max", "\"restart\": {\"attempts_max\": 3}"},
+        {"restart.backoff_seconds", "\"restart\": {\"when\": \"ALWAYS\", \"backoff_seconds\": -1}"},
+        {"restart.backoff_seconds",
+                "\"restart\": {\"when\": \"ALWAYS\", \"backoff_seconds\": 9, \"backoff_max_seconds\": 8}"},
+        {"restart.backoff_max_seconds",
+                "\"restart\": {\"when\": \"ALWAYS\", \"backoff_max_seconds\": 86401}"},
+        {"restart.backoff_max_seconds", "\"restart\": {\"when\": \"ALWAYS\", \"backoff_max_seconds\": 0.5}"},
+        {"ports", "\"ports\": 1001"},
+        {"exclusive_cores", "\"exclusive_cores\": 2"},
+        {"exclusive_cores", "\"cpus\": 1.5, \"exclusive_cores\": 2"},
+        {"volumes[0].volume_id", "\"volumes\": [{\"volume_id\": \"a/b\", \"container_path\": \"p\"}]"},
+        {"volumes[0].container_path", "\"volumes\": [{\"volume_id\": \"v\", \"container_path\": \"\"}]"},
+        {"volumes[0].container_path", "\"volumes\": [{\"volume_id\": \"v\", \"container_path\": \"/abs\"}]"},
+        {"volumes[0].container_path",
+                "\"volumes\": [{\"volume_id\": \"v\", \"container_path\": \"a/../../b\"}]"},
+        {"volumes[0].container_path", "\"volumes\": [{\"volume_id\": \"v\", \"container_path\": \"..\"}]"},
+        {"volumes[1].volume_id", "\"volumes\": [{\"volume_id\": \"v\", \"container_path\": \"a\"}, "
+                                 "{\"volume_id\": \"v\", \"container_path\": \"b\"}]"},
+        {"volumes[1].container_path", "\"volumes\": [{\"volume_id\": \"v\", \"container_path\": \"a\"}, "
+                                      "{\"volume_id\": \"w\", \"container_path\": \"a\"}]"},
         {"isolation.rootfs", "\"isolation\": {\"rootfs\": \"relative\"}"},
         {"isolation.rootfs", "\"isolation\": {\"rootfs\": \"/a/../b\"}"},
         {"isolation.rootfs", "\"isolation\": {\"rootfs\": \"/a/..\"}"},
@@ -133,6 +184,59 @@ static void test_defaults_are_filled_in(void **state)
         message_free(spec);
 }
 
+static Mete__Api__JobSpec *validated(const char *rest)
+{
+        _cleanup_free_ char *json = xasprintf("{\"command\": [\"/bin/true\"], %s}", rest);
+        _cleanup_api_error_ struct api_error x = {};
+        Mete__Api__JobSpec *spec = decode(json);
+
+        if (job_spec_validate(spec, &x) < 0)
+                fail_msg("%s: %s", json, x.message);
+        return spec;
+}
+
+static void test_schedules_are_completed(void **state)
+{
+        Mete__Api__JobSpec *spec = validated("\"array\": {\"first\": 10, \"last\": 20, \"step\": 3}, "
+                                             "\"after\": [{\"job\": \"build\"}], \"queue\": \"batch-2\", "
+                                             "\"restart\": {\"when\": \"ON_FAILURE\"}");
+
+        assert_int_equal(spec->count, 4); /* 10, 13, 16, 19 */
+        assert_int_equal(spec->priority, 500);
+        assert_true(spec->preemptible && spec->has_preemptible);
+        assert_string_equal(spec->queue, "batch-2");
+        assert_int_equal(spec->after[0]->condition, METE__API__JOB_SPEC__DEPENDENCY__CONDITION__SUCCEEDED);
+        assert_int_equal(spec->restart->attempts_max, 3);
+        assert_true(spec->restart->backoff_seconds == 1 && spec->restart->backoff_max_seconds == 300);
+        message_free(spec);
+
+        spec = validated("\"restart\": {\"when\": \"ALWAYS\", \"backoff_seconds\": 1000}");
+        assert_false(spec->restart->has_attempts_max);
+        assert_true(spec->restart->backoff_max_seconds == 1000);
+        message_free(spec);
+}
+
+/* What `mete inspect` shows can be submitted again. */
+static void test_what_was_completed_is_accepted_again(void **state)
+{
+        _cleanup_api_error_ struct api_error x = {};
+        Mete__Api__JobSpec *spec = validated(
+                "\"array\": {\"first\": 0, \"last\": 9999}, \"gang\": true, \"cpus\": 2, "
+                "\"exclusive_cores\": 2, "
+                "\"ports\": 3, \"placement\": \"SPREAD\", \"spread_by\": \"zone\", \"deadline\": "
+                "2000000000.5, "
+                "\"duration_seconds\": 0.001, \"time_limit_seconds\": 86400, \"parallel_max\": 10000, "
+                "\"constraints\": [\"rack~r[12]\", \"!gpu\", \"distinct:hostname\"], "
+                "\"isolation\": {\"rootfs\": \"/srv/a..b\"}, "
+                "\"volumes\": [{\"volume_id\": \"v\", \"container_path\": \"/data\"}, "
+                "{\"volume_id\": \"w\", \"container_path\": \"..data/x..\"}], "
+                "\"restart\": {\"when\": \"ALWAYS\", \"attempts_max\": 7}");
+
+        if (job_spec_validate(spec, &x) < 0)
+                fail_msg("%s", x.message);
+        message_free(spec);
+}
+
 static void test_over_capacity_names_the_largest_agent(void **state)
 {
         CLEANUP(cleanup_plain_queue_free) struct plain_queue *q = plain_queue_new(&plain_queue_policy_fifo);
@@ -194,6 +298,8 @@ int main(void)
                 cmocka_unit_test(test_bad_values_name_their_field),
                 cmocka_unit_test(test_long_input_is_bounded),
                 cmocka_unit_test(test_defaults_are_filled_in),
+                cmocka_unit_test(test_schedules_are_completed),
+                cmocka_unit_test(test_what_was_completed_is_accepted_again),
                 cmocka_unit_test(test_over_capacity_names_the_largest_agent),
                 cmocka_unit_test(test_users),
         };

@@ -6,7 +6,6 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -69,17 +68,6 @@ static int open_runtime_dir(struct agent *a, struct error *e)
 }
 
 /* ---- what the host gives ---- */
-
-static void raise_file_limit(void)
-{
-        struct rlimit l;
-
-        if (getrlimit(RLIMIT_NOFILE, &l) < 0)
-                return;
-        l.rlim_cur = l.rlim_max; /* some ten descriptors per running task */
-        if (setrlimit(RLIMIT_NOFILE, &l) < 0)
-                log_debug("cannot raise the limit of open files: %s", strerror(errno));
-}
 
 static int open_cgroups(struct agent *a, struct error *e)
 {
@@ -238,7 +226,7 @@ static int start(struct agent *a, struct error *e)
         int r = registration_check_attributes(a->options->attributes, e);
 
         describe_host(a);
-        raise_file_limit();
+        (void)raise_file_limit(); /* some ten descriptors per running task */
         if (r == 0)
                 r = open_work_dir(a, e);
         if (r == 0)

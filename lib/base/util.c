@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 int close_fd(int fd)
@@ -168,4 +169,16 @@ char *buffer_take(struct buffer *b)
 
         *b = (struct buffer){};
         return data;
+}
+
+uint64_t raise_file_limit(void)
+{
+        struct rlimit l = {};
+
+        if (getrlimit(RLIMIT_NOFILE, &l) < 0)
+                return 1024; /* every system gives that */
+        l.rlim_cur = l.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &l) < 0)
+                (void)getrlimit(RLIMIT_NOFILE, &l);
+        return l.rlim_cur;
 }

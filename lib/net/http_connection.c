@@ -17,11 +17,26 @@
 #define SO_PEERPIDFD 77 /* Linux 6.5 */
 #endif
 
+#define UNREAD_LOOKED_AT 1024 /* connections that a crowd brings in one pass of the loop, about */
+
 struct arrival {
         struct http_server *server; /* NULL: freed meanwhile */
         struct bufferevent *io;     /* a reference */
         struct arrival *prev, *next;
 };
+
+void http_connection_set_idle(struct http_connection *c, bool idle)
+{
+        struct http_connection **list = c->served ? &c->server->kept : &c->server->silent;
+
+        if (c->idle == idle)
+                return;
+        c->idle = idle;
+        if (idle)
+                DL_APPEND2(*list, c, idle_prev, idle_next);
+        else
+                DL_DELETE2(*list, c, idle_prev, idle_next);
+}
 
 static void on_closed(struct evhttp_connection *peer, void *userdata)
 {
@@ -29,6 +44,7 @@ static void on_closed(struct evhttp_connection *peer, void *userdata)
         struct http_request *active = c->active;
 
         (void)peer;
+        http_connection_set_idle(c, false);
         HASH_DEL(c->server->connections, c);
         if (c->is_unix)
                 (void)close_fd(c->process.pidfd);
@@ -89,9 +105,9 @@ struct http_connection *http_connection_of(struct http_server *s, struct evhttp_
         c = NEW0(struct http_connection);
         c->peer = peer;
         c->server = s;
-        c->idle_since = mono_now();
         learn_addresses(c, bufferevent_getfd(evhttp_connection_get_bufferevent(peer)));
         HASH_ADD_PTR(s->connections, peer, c);
+        http_connection_set_idle(c, true);
         evhttp_connection_set_closecb(peer, on_closed, c);
         return c;
 }
@@ -109,33 +125,33 @@ static bool has_unread(const struct http_connection *c)
         return fd >= 0 && ioctl(fd, FIONREAD, &unread) == 0 && unread > 0;
 }
 
-/* Is a better to close than b? Who never sent a request goes before who did. */
-static bool goes_first(const struct http_connection *a, const struct http_connection *b)
+/* The longest idle one that asks nothing; when all that are looked at do, the longest idle one. */
+static struct http_connection *find_idle(struct http_connection *list, const struct http_connection *newest)
 {
-        if (!b || a->served != b->served)
-                return !b || !a->served;
-        return a->idle_since.ns < b->idle_since.ns;
+        struct http_connection *c, *longest = NULL;
+        unsigned looked_at = 0;
+
+        DL_FOREACH2(list, c, idle_next)
+        {
+                if (c == newest)
+                        continue;
+                if (!has_unread(c))
+                        return c;
+                longest = longest ? longest : c;
+                if (++looked_at == UNREAD_LOOKED_AT)
+                        break;
+        }
+        return longest;
 }
 
-static struct http_connection *find_idle(
-        struct http_server *s, const struct http_connection *newest, bool also_unread)
-{
-        struct http_connection *c, *tmp, *victim = NULL;
-
-        HASH_ITER (hh, s->connections, c, tmp)
-                if (c != newest && !c->active && goes_first(c, victim) && (also_unread || !has_unread(c)))
-                        victim = c;
-        return victim;
-}
-
+/* Who never sent a request goes before who did. */
 static void make_room(struct http_server *s, const struct http_connection *newest)
 {
         struct http_connection *victim;
 
         if (HASH_COUNT(s->connections) <= s->max_connections)
                 return;
-        victim = find_idle(s, newest, /* also_unread= */ false)
-                         ?: find_idle(s, newest, /* also_unread= */ true);
+        victim = find_idle(s->silent, newest) ?: find_idle(s->kept, newest);
         if (victim)
                 evhttp_connection_free(victim->peer);
 }

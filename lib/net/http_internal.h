@@ -33,11 +33,12 @@ struct http_connection {
         struct http_server *server;
         struct http_request *active; /* not answered in full yet; NULL between requests */
         bool served;                 /* has sent a whole request */
-        struct mono_time idle_since; /* while nothing is active */
+        bool idle;                   /* is in the server's list of those like it */
         union address remote, local;
         bool is_unix;
         struct http_unix_peer process; /* is_unix: pidfd owned, -1 when the process was gone already */
         UT_hash_handle hh;
+        struct http_connection *idle_prev, *idle_next;
 };
 
 /* Accepted, and not in the table of connections yet: see http_connection.c. */
@@ -51,6 +52,9 @@ struct http_server {
         struct route *routes;
         size_t route_count;
         struct http_connection *connections; /* k: evhttp connection -> v: ours, owned */
+        /* Between requests, the longest idle first. DL by idle_prev, idle_next. */
+        struct http_connection *silent; /* never sent a whole request */
+        struct http_connection *kept;   /* did */
         struct arrival *arrivals;
 };
 
@@ -88,6 +92,8 @@ void http_connection_watch(struct http_connection *c);
 /* The connection's place in the table, made when it has none. */
 struct http_connection *http_connection_of(struct http_server *s, struct evhttp_connection *peer);
 struct http_connection *http_connection_find(struct http_server *s, struct evhttp_connection *peer);
+/* Nothing is active on it any more, or something is. */
+void http_connection_set_idle(struct http_connection *c, bool idle);
 void http_connections_start(struct http_server *s);
 void http_connections_stop(struct http_server *s);
 /* Before the evhttp that owns their sockets is freed. */

@@ -107,7 +107,7 @@ static void on_sent(struct evhttp_request *message, void *userdata)
         const struct timeval *idle = http_server_idle_timeout(c->server);
 
         (void)message;
-        c->idle_since = mono_now();
+        http_connection_set_idle(c, true);
         bufferevent_setwatermark(connection_io(c), EV_READ, 0, 0);
         (void)bufferevent_set_timeouts(connection_io(c), idle, idle);
 }

@@ -168,6 +168,7 @@ static void on_request(struct evhttp_request *message, void *userdata)
         struct http_request *r = http_request_new(s->loop, c, message);
         const char *problem;
 
+        http_connection_set_idle(c, false);
         c->active = r;
         c->served = true;
         problem = framing_problem(r);

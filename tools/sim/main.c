@@ -153,6 +153,7 @@ int main(int argc, char **argv)
         int first, r;
 
         (void)signal(SIGPIPE, SIG_IGN);
+        (void)raise_file_limit(); /* two descriptors a simulated agent */
         log_set_program("mete-sim");
         if (argc < 2 || str_equal(argv[1], "--help") || str_equal(argv[1], "-h")) {
                 print_help(argc < 2 ? stderr : stdout);

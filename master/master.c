@@ -12,7 +12,7 @@
 #include "proto/domain.h"
 
 #define IDENTITY_VERSION 1
-#define FILES_RESERVED 200 /* store, sockets that listen, lookups of who calls */
+#define FILES_RESERVED 200   /* store, sockets that listen, lookups of who calls */
 #define BODY_MAX (32u << 20) /* an agent reports all its tasks at once */
 
 /* ---- failing ---- */
@@ -192,8 +192,8 @@ static void on_election(enum election_state state, void *userdata)
 
 static int start(struct master *m, struct error *e)
 {
-        const struct http_server_options http = {
-                .max_body_bytes = BODY_MAX, .max_connections = MAX(raise_file_limit(), UINT64_C(2) * FILES_RESERVED) - FILES_RESERVED};
+        const struct http_server_options http = {.max_body_bytes = BODY_MAX,
+                .max_connections = MAX(raise_file_limit(), UINT64_C(2) * FILES_RESERVED) - FILES_RESERVED};
         int r = m->options->authenticate_frameworks
                         ? credentials_load(m->options->credentials, &m->credentials, e)
                         : 0;

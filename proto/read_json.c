@@ -90,8 +90,23 @@ static void json_entry(struct buffer *out, const struct resource *r)
         json_put_string(out, NULL, text.data);
 }
 
+static bool any_traits(const struct resources *r)
+{
+        for (size_t i = 0; i < r->count; i++)
+                if (r->entries[i].traits)
+                        return true;
+        return false;
+}
+
 void json_resources(struct buffer *out, const char *key, const struct resources *r)
 {
+        _cleanup_resources_ struct resources sums = {};
+
+        /* One member a name. */
+        if (any_traits(r)) {
+                resources_with_traits(r, NULL, &sums);
+                r = &sums;
+        }
         json_begin_object(out, key);
         for (size_t i = 0; i < ELEMENTSOF(always); i++)
                 json_put_double(out, always[i], milli_to_double(resources_scalar(r, always[i])));

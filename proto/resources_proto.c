@@ -2,11 +2,14 @@
 
 #include <string.h>
 
+#include "proto/resource_traits_proto.h"
+
 struct conversion {
         const char *field;
         size_t index;
         size_t parts; /* ranges and items so far */
         struct resources *sum;
+        struct resources *to; /* where the amount goes: sum itself, or one that gets traits */
         struct error *e;
 };
 
@@ -45,7 +48,7 @@ static int add_scalar(struct conversion *c, const Mete__V1__Resource *m)
         if (r < 0 || milli > RESOURCE_MILLI_MAX - sum)
                 return refuse(c, -ERANGE, ".scalar.value",
                         "larger than any machine: at most 9007199254.74 is accepted");
-        resources_set_scalar(c->sum, m->name, sum + milli);
+        resources_set_scalar(c->to, m->name, resources_plain_scalar(c->to, m->name) + milli);
         return 0;
 }
 
@@ -58,7 +61,7 @@ static int add_ranges(struct conversion *c, const Mete__V1__Resource *m)
                 return refuse(c, -E2BIG, ".ranges", "too many ranges and items, at most 4096 are accepted");
         for (size_t i = 0; i < m->ranges->n_range; i++) {
                 const Mete__V1__Value__Range *range = m->ranges->range[i];
-                if (resources_add_range(c->sum, m->name, range->begin, range->end) < 0)
+                if (resources_add_range(c->to, m->name, range->begin, range->end) < 0)
                         return refuse(
                                 c, -EINVAL, ".ranges", "expected ranges that do not end before they begin");
         }
@@ -76,12 +79,12 @@ static int add_items(struct conversion *c, const Mete__V1__Resource *m)
                 if (!name_valid(m->set->item[i]))
                         return refuse(
                                 c, -EINVAL, ".set.item", "expected 1 to 63 letters, digits, '_', '-', '.'");
-                resources_add_item(c->sum, m->name, m->set->item[i]);
+                resources_add_item(c->to, m->name, m->set->item[i]);
         }
         return 0;
 }
 
-static int add_resource(struct conversion *c, const Mete__V1__Resource *m)
+static int add_amount(struct conversion *c, const Mete__V1__Resource *m)
 {
         static const enum resource_kind kinds[] = {
                 [METE__V1__VALUE__TYPE__SCALAR] = RESOURCE_SCALAR,
@@ -98,6 +101,27 @@ static int add_resource(struct conversion *c, const Mete__V1__Resource *m)
         if (m->type == METE__V1__VALUE__TYPE__SCALAR)
                 return add_scalar(c, m);
         return m->type == METE__V1__VALUE__TYPE__RANGES ? add_ranges(c, m) : add_items(c, m);
+}
+
+static int add_resource(struct conversion *c, const Mete__V1__Resource *m)
+{
+        _cleanup_resources_ struct resources plain = {}, with = {};
+        const struct resource_traits *traits = NULL;
+        int r = 0;
+        c->to = c->sum;
+        if (resource_has_traits(m)) {
+                _cleanup_free_ char *path = xasprintf("%s[%zu]", c->field, c->index);
+                c->to = &plain;
+                r = resource_traits_from_proto(m, path, &traits, c->e);
+        }
+        if (r >= 0)
+                r = add_amount(c, m);
+        if (r >= 0 && c->to == &plain) {
+                resources_with_traits(&plain, traits, &with);
+                resources_add(c->sum, &with);
+        }
+        resource_traits_unref(traits);
+        return r;
 }
 
 int resources_from_proto(Mete__V1__Resource *const *resources, size_t count, const char *field,
@@ -166,8 +190,7 @@ void resources_to_proto(const struct resources *r, const char *allocated_to, boo
                         fill_ranges(m, entry);
                 else
                         fill_set(m, entry);
-                if (with_role)
-                        m->role = xstrdup("*");
+                resource_traits_to_proto(entry->traits, /* old_form= */ with_role, m);
                 if (!allocated_to)
                         continue;
                 m->allocation_info = NEW0(Mete__V1__Resource__AllocationInfo);

@@ -20,15 +20,16 @@ int message_validate_ids(const ProtobufCMessage *m, struct error *e) WARN_UNUSED
 
 /*
  * Sums the quantities; -EINVAL for a name that is none, a type without its value, text, negative, NaN or infinite amounts, a range that ends
- * before it begins; -ERANGE or -E2BIG for too much. Role, reservations, disk and revocability are the caller's to look at.
+ * before it begins, reservations or volumes that cannot be, and what is not supported (shared, disk.source, provider_id); -ERANGE or -E2BIG
+ * for too much. Reservations may have either form: the stack, or role and reservation.
  * `field` is the path of the array ("task_infos[0].resources"). *ret is untouched on failure; the caller ends it.
  */
 int resources_from_proto(Mete__V1__Resource *const *resources, size_t count, const char *field,
         struct resources *ret, struct error *e) WARN_UNUSED;
 /*
  * The array and its messages belong to the message that they are put into (or message_free() each, then free()); NULL and 0
- * when empty. allocated_to: the role for allocation_info, or NULL. with_role: also role "*", for frameworks without
- * RESERVATION_REFINEMENT.
+ * when empty. allocated_to: the role for allocation_info, or NULL. with_role: the form for frameworks without
+ * RESERVATION_REFINEMENT: a role everywhere, "*" where nothing is reserved; of a stack the last refinement.
  */
 void resources_to_proto(const struct resources *r, const char *allocated_to, bool with_role,
         Mete__V1__Resource ***ret, size_t *ret_count);

@@ -91,6 +91,7 @@ static void test_order(void **state)
                 {.reservations = stack[4], .reservation_count = 1},
                 {.reservations = stack[5], .reservation_count = 1},
                 {.revocable = true},
+                {.reservations = stack[0], .reservation_count = 1, .revocable = true},
                 {.volume_id = (char *)"v"},
                 {.volume_id = (char *)"v", .container_path = (char *)"p"},
                 {.volume_id = (char *)"v", .container_path = (char *)"p", .read_only = true},

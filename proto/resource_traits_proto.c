@@ -108,7 +108,8 @@ static int take_stack(struct builder *b, const Mete__V1__Resource *m)
         /* "*" is also what a role that was left out reads as. */
         return !m->role || str_equal(m->role, "*") || str_equal(m->role, last)
                        ? 0
-                       : refuse(b, ".role", "not together with `reservations`, of whose last it is not the role");
+                       : refuse(b, ".role",
+                                 "not together with `reservations`, of whose last it is not the role");
 }
 
 static int take_old_form(struct builder *b, const Mete__V1__Resource *m)
@@ -170,11 +171,13 @@ static int take_disk(struct builder *b, const Mete__V1__Resource *m)
                 return refuse(b, ".disk.source",
                         "disks of their own are not offered: only that of the agent's work directory");
         if (!d->persistence)
-                return d->volume ? refuse(b, ".disk.volume", "only persistent volumes: with disk.persistence") : 0;
+                return d->volume ? refuse(b, ".disk.volume", "only persistent volumes: with disk.persistence")
+                                 : 0;
         if (!str_equal(m->name, "disk") || m->type != METE__V1__VALUE__TYPE__SCALAR)
                 return refuse(b, ".disk", "only a scalar with the name disk can be a volume");
         if (b->traits.reservation_count == 0)
-                return refuse(b, ".disk.persistence", "a persistent volume is on reserved disk: with `reservations`");
+                return refuse(b, ".disk.persistence",
+                        "a persistent volume is on reserved disk: with `reservations`");
         r = id_validate(d->persistence->id, id, b->e);
         if (r < 0)
                 return r;
@@ -193,7 +196,8 @@ static int take_all(struct builder *b, const Mete__V1__Resource *m)
         if (m->shared)
                 return refuse(b, ".shared", "shared volumes are not supported");
         if (m->provider_id)
-                return refuse(b, ".provider_id", "there are no resource providers: all resources are the agent's");
+                return refuse(
+                        b, ".provider_id", "there are no resource providers: all resources are the agent's");
         b->traits.revocable = m->revocable;
         r = m->n_reservations > 0 ? take_stack(b, m) : take_old_form(b, m);
         if (r >= 0 && m->disk)
@@ -207,8 +211,8 @@ static int take_all(struct builder *b, const Mete__V1__Resource *m)
 
 bool resource_has_traits(const Mete__V1__Resource *m)
 {
-        return m->n_reservations > 0 || m->reservation || m->disk || m->revocable || m->shared || m->provider_id ||
-               (m->role && !str_equal(m->role, "*"));
+        return m->n_reservations > 0 || m->reservation || m->disk || m->revocable || m->shared ||
+               m->provider_id || (m->role && !str_equal(m->role, "*"));
 }
 
 int resource_traits_from_proto(
@@ -247,7 +251,8 @@ static Mete__V1__Labels *labels_to_proto(const struct resource_reservation *r)
         return labels;
 }
 
-static Mete__V1__Resource__ReservationInfo *reservation_to_proto(const struct resource_reservation *r, bool old_form)
+static Mete__V1__Resource__ReservationInfo *reservation_to_proto(
+        const struct resource_reservation *r, bool old_form)
 {
         Mete__V1__Resource__ReservationInfo *m = NEW0(Mete__V1__Resource__ReservationInfo);
 

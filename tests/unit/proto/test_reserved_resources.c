@@ -34,29 +34,40 @@ static int convert(const char *resources, struct resources *ret, struct error *e
 
 #define CPUS(members) "{\"name\":\"cpus\",\"type\":\"SCALAR\",\"scalar\":{\"value\":1.0}," members "}"
 #define DISK(members) "{\"name\":\"disk\",\"type\":\"SCALAR\",\"scalar\":{\"value\":64.0}," members "}"
-#define STACK "\"reservations\":[{\"type\":\"STATIC\",\"role\":\"a\"},{\"type\":\"DYNAMIC\",\"role\":\"a/b\",\"principal\":\"p\"," \
-              "\"labels\":{\"labels\":[{\"key\":\"k\",\"value\":\"v\"}]}}]"
-#define VOLUME "\"disk\":{\"persistence\":{\"id\":\"id1\",\"principal\":\"q\"},\"volume\":{\"mode\":\"RW\",\"container_path\":\"data\"}}"
+#define STACK                                                                                                \
+        "\"reservations\":[{\"type\":\"STATIC\",\"role\":\"a\"},{\"type\":\"DYNAMIC\",\"role\":\"a/"         \
+        "b\",\"principal\":\"p\","                                                                           \
+        "\"labels\":{\"labels\":[{\"key\":\"k\",\"value\":\"v\"}]}}]"
+#define VOLUME                                                                                               \
+        "\"disk\":{\"persistence\":{\"id\":\"id1\",\"principal\":\"q\"},\"volume\":{\"mode\":\"RW\","        \
+        "\"container_path\":\"data\"}}"
 
 static void test_in(void **state)
 {
         static const struct {
                 const char *json, *text;
-        } cases[] = {
-                {"[" CPUS("\"role\":\"*\"") "," CPUS("\"role\":\"a\"") "]", "cpus:1;cpus(a):1"},
-                {"[" CPUS("\"reservations\":[{\"type\":\"STATIC\",\"role\":\"a\"}]") "," CPUS("\"role\":\"a\"") "]",
-                        "cpus(a):2"},
-                {"[" CPUS("\"reservations\":[{\"type\":\"DYNAMIC\",\"role\":\"a\",\"principal\":\"p\"}]") "," CPUS(
-                                "\"role\":\"a\",\"reservation\":{\"principal\":\"p\"}") "]",
-                        "cpus(a):2"},
-                {"[" CPUS(STACK) "]", "cpus(a/b):1"},
-                {"[" CPUS("\"role\":\"a/b\"," STACK) "]", "cpus(a/b):1"},
-                {"[" DISK(STACK "," VOLUME) "," DISK(STACK) "]", "disk(a/b):64;disk(a/b)[id1:data]:64"},
-                {"[" CPUS("\"revocable\":{}") "," CPUS("\"disk\":{}") "]", "cpus:1;cpus{revocable}:1"},
-                {"[{\"name\":\"ports\",\"type\":\"RANGES\",\"role\":\"a\",\"ranges\":{\"range\":[{\"begin\":1,\"end\":2}]}}]",
-                        "ports(a):[1-2]"},
-                {"[{\"name\":\"gpu\",\"type\":\"SET\",\"role\":\"a\",\"set\":{\"item\":[\"x\"]}}]", "gpu(a):{x}"},
-        };
+        } cases[] =
+                {
+                        {"[" CPUS("\"role\":\"*\"") "," CPUS("\"role\":\"a\"") "]", "cpus:1;cpus(a):1"},
+                        {"[" CPUS("\"reservations\":[{\"type\":\"STATIC\",\"role\":\"a\"}]") "," CPUS(
+                                 "\"role\":\"a\"") "]",
+                                "cpus(a):2"},
+                        {"[" CPUS("\"reservations\":[{\"type\":\"DYNAMIC\",\"role\":\"a\",\"principal\":"
+                                  "\"p\"}]") "," CPUS(
+                                 "\"role\":\"a\",\"reservation\":{\"principal\":\"p\"}") "]",
+                                "cpus(a):2"},
+                        {"[" CPUS(STACK) "]", "cpus(a/b):1"},
+                        {"[" CPUS("\"role\":\"a/b\"," STACK) "]", "cpus(a/b):1"},
+                        {"[" DISK(STACK "," VOLUME) "," DISK(STACK) "]",
+                                "disk(a/b):64;disk(a/b)[id1:data]:64"},
+                        {"[" CPUS("\"revocable\":{}") "," CPUS("\"disk\":{}") "]",
+                                "cpus:1;cpus{revocable}:1"},
+                        {"[{\"name\":\"ports\",\"type\":\"RANGES\",\"role\":\"a\",\"ranges\":{\"range\":[{"
+                         "\"begin\":1,\"end\":2}]}}]",
+                                "ports(a):[1-2]"},
+                        {"[{\"name\":\"gpu\",\"type\":\"SET\",\"role\":\"a\",\"set\":{\"item\":[\"x\"]}}]",
+                                "gpu(a):{x}"},
+                };
 
         (void)state;
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -113,29 +124,38 @@ static void test_refused(void **state)
                 {NESTED("{\"type\":\"DYNAMIC\"}"), ".reservations[0].role: a role other than '*'"},
                 {NESTED(RESERVED("STATIC", "*")), ".reservations[0].role: a role other than '*'"},
                 {NESTED(RESERVED("DYNAMIC", "-a")), ".reservations[0].role: the role '-a'"},
-                {NESTED(RESERVED("DYNAMIC", "a") "," RESERVED("STATIC", "a/b")), ".reservations[1]: only the first"},
-                {NESTED(RESERVED("DYNAMIC", "a") "," RESERVED("DYNAMIC", "a")), ".reservations[1].role: a role below"},
-                {NESTED(RESERVED("DYNAMIC", "a") "," RESERVED("DYNAMIC", "ab")), ".reservations[1].role: a role below"},
+                {NESTED(RESERVED("DYNAMIC", "a") "," RESERVED("STATIC", "a/b")),
+                        ".reservations[1]: only the first"},
+                {NESTED(RESERVED("DYNAMIC", "a") "," RESERVED("DYNAMIC", "a")),
+                        ".reservations[1].role: a role below"},
+                {NESTED(RESERVED("DYNAMIC", "a") "," RESERVED("DYNAMIC", "ab")),
+                        ".reservations[1].role: a role below"},
                 {NESTED(RESERVED("DYNAMIC", "a/b") "," RESERVED("DYNAMIC", "a")),
                         ".reservations[1].role: a role below"},
-                {NESTED(RESERVED("DYNAMIC", "a") "," RESERVED("DYNAMIC", "a/a") "," RESERVED("DYNAMIC", "a/a/a") ","
-                         RESERVED("DYNAMIC", "a/a/a/a") "," RESERVED("DYNAMIC", "a/a/a/a/a") ","
-                         RESERVED("DYNAMIC", "a/a/a/a/a/a") "," RESERVED("DYNAMIC", "a/a/a/a/a/a/a") ","
-                         RESERVED("DYNAMIC", "a/a/a/a/a/a/a/a") "," RESERVED("DYNAMIC", "a/a/a/a/a/a/a/a/a")),
+                {NESTED(RESERVED("DYNAMIC", "a") "," RESERVED("DYNAMIC", "a/a") "," RESERVED(
+                         "DYNAMIC", "a/a/a") "," RESERVED("DYNAMIC", "a/a/a/a") "," RESERVED("DYNAMIC",
+                         "a/a/a/a/a") "," RESERVED("DYNAMIC", "a/a/a/a/a/a") "," RESERVED("DYNAMIC",
+                         "a/a/a/a/a/a/a") "," RESERVED("DYNAMIC", "a/a/a/a/a/a/a/a") "," RESERVED("DYNAMIC",
+                         "a/a/a/a/a/a/a/a/a")),
                         ".reservations: at most 8"},
                 {CPUS(STACK "," VOLUME), ".disk: only a scalar with the name disk"},
                 {DISK(VOLUME), ".disk.persistence: a persistent volume is on reserved disk"},
-                {DISK(STACK ",\"disk\":{\"source\":{\"type\":\"MOUNT\"}}"), ".disk.source: disks of their own"},
+                {DISK(STACK ",\"disk\":{\"source\":{\"type\":\"MOUNT\"}}"),
+                        ".disk.source: disks of their own"},
                 {DISK(STACK ",\"disk\":{\"volume\":{\"mode\":\"RW\",\"container_path\":\"x\"}}"),
                         ".disk.volume: only persistent volumes"},
-                {DISK(STACK ",\"disk\":{\"persistence\":{\"id\":\"x\"}}"), ".disk.volume.container_path: required"},
-                {DISK(STACK ",\"disk\":{\"persistence\":{\"id\":\"../x\"},\"volume\":{\"mode\":\"RW\",\"container_path\":"
+                {DISK(STACK ",\"disk\":{\"persistence\":{\"id\":\"x\"}}"),
+                        ".disk.volume.container_path: required"},
+                {DISK(STACK ",\"disk\":{\"persistence\":{\"id\":\"../"
+                            "x\"},\"volume\":{\"mode\":\"RW\",\"container_path\":"
                             "\"x\"}}"),
                         ".disk.persistence.id '../x'"},
-                {DISK(STACK ",\"disk\":{\"persistence\":{\"id\":\"x\"},\"volume\":{\"mode\":\"RW\",\"container_path\":"
+                {DISK(STACK ",\"disk\":{\"persistence\":{\"id\":\"x\"},\"volume\":{\"mode\":\"RW\","
+                            "\"container_path\":"
                             "\"a/../b\"}}"),
                         ".disk.volume.container_path: a path without '..'"},
-                {DISK(STACK ",\"disk\":{\"persistence\":{\"id\":\"x\"},\"volume\":{\"mode\":\"RW\",\"host_path\":\"/etc\","
+                {DISK(STACK ",\"disk\":{\"persistence\":{\"id\":\"x\"},\"volume\":{\"mode\":\"RW\",\"host_"
+                            "path\":\"/etc\","
                             "\"container_path\":\"b\"}}"),
                         ".disk.volume: a persistent volume has"},
                 {DISK(STACK ",\"revocable\":{}," VOLUME), ".revocable: a persistent volume"},
@@ -164,12 +184,14 @@ static void test_labels_bounded(void **state)
         struct resources r = {};
 
         (void)state;
-        buffer_puts(&b, "[{\"name\":\"cpus\",\"type\":\"SCALAR\",\"scalar\":{\"value\":1},\"role\":\"a\",\"reservation\":{\"labels\":{\"labels\":[");
+        buffer_puts(&b, "[{\"name\":\"cpus\",\"type\":\"SCALAR\",\"scalar\":{\"value\":1},\"role\":\"a\","
+                        "\"reservation\":{\"labels\":{\"labels\":[");
         for (int i = 0; i <= RESERVATION_LABELS_MAX; i++)
                 buffer_printf(&b, "%s{\"key\":\"%d\"}", i > 0 ? "," : "", i);
         buffer_puts(&b, "]}}}]");
         assert_int_equal(convert(b.data, &r, &e), -EINVAL);
-        assert_string_equal(error_message(&e), "resources[0].reservation.labels: at most 32 labels are accepted");
+        assert_string_equal(
+                error_message(&e), "resources[0].reservation.labels: at most 32 labels are accepted");
 }
 
 /* Out again as it came in, in the form that is asked for. */
@@ -183,7 +205,8 @@ static void test_out(void **state)
                          "\"role\":\"a\",\"reservation\":{\"principal\":\"p\"}") "]",
                         true},
                 {"[" CPUS(STACK) "," DISK(VOLUME "," STACK) "]", false},
-                {"[{\"name\":\"cpus\",\"type\":\"SCALAR\",\"scalar\":{\"value\":1.0},\"revocable\":{}}]", false},
+                {"[{\"name\":\"cpus\",\"type\":\"SCALAR\",\"scalar\":{\"value\":1.0},\"revocable\":{}}]",
+                        false},
         };
 
         (void)state;

@@ -46,28 +46,24 @@ static void test_in(void **state)
 {
         static const struct {
                 const char *json, *text;
-        } cases[] =
-                {
-                        {"[" CPUS("\"role\":\"*\"") "," CPUS("\"role\":\"a\"") "]", "cpus:1;cpus(a):1"},
-                        {"[" CPUS("\"reservations\":[{\"type\":\"STATIC\",\"role\":\"a\"}]") "," CPUS(
-                                 "\"role\":\"a\"") "]",
-                                "cpus(a):2"},
-                        {"[" CPUS("\"reservations\":[{\"type\":\"DYNAMIC\",\"role\":\"a\",\"principal\":"
-                                  "\"p\"}]") "," CPUS(
-                                 "\"role\":\"a\",\"reservation\":{\"principal\":\"p\"}") "]",
-                                "cpus(a):2"},
-                        {"[" CPUS(STACK) "]", "cpus(a/b):1"},
-                        {"[" CPUS("\"role\":\"a/b\"," STACK) "]", "cpus(a/b):1"},
-                        {"[" DISK(STACK "," VOLUME) "," DISK(STACK) "]",
-                                "disk(a/b):64;disk(a/b)[id1:data]:64"},
-                        {"[" CPUS("\"revocable\":{}") "," CPUS("\"disk\":{}") "]",
-                                "cpus:1;cpus{revocable}:1"},
-                        {"[{\"name\":\"ports\",\"type\":\"RANGES\",\"role\":\"a\",\"ranges\":{\"range\":[{"
-                         "\"begin\":1,\"end\":2}]}}]",
-                                "ports(a):[1-2]"},
-                        {"[{\"name\":\"gpu\",\"type\":\"SET\",\"role\":\"a\",\"set\":{\"item\":[\"x\"]}}]",
-                                "gpu(a):{x}"},
-                };
+        } cases[] = {
+                {"[" CPUS("\"role\":\"*\"") "," CPUS("\"role\":\"a\"") "]", "cpus:1;cpus(a):1"},
+                {"[" CPUS("\"reservations\":[{\"type\":\"STATIC\",\"role\":\"a\"}]") "," CPUS(
+                         "\"role\":\"a\"") "]",
+                        "cpus(a):2"},
+                {"[" CPUS("\"reservations\":[{\"type\":\"DYNAMIC\",\"role\":\"a\",\"principal\":"
+                          "\"p\"}]") "," CPUS("\"role\":\"a\",\"reservation\":{\"principal\":\"p\"}") "]",
+                        "cpus(a):2"},
+                {"[" CPUS(STACK) "]", "cpus(a/b):1"},
+                {"[" CPUS("\"role\":\"a/b\"," STACK) "]", "cpus(a/b):1"},
+                {"[" DISK(STACK "," VOLUME) "," DISK(STACK) "]", "disk(a/b):64;disk(a/b)[id1:data]:64"},
+                {"[" CPUS("\"revocable\":{}") "," CPUS("\"disk\":{}") "]", "cpus:1;cpus{revocable}:1"},
+                {"[{\"name\":\"ports\",\"type\":\"RANGES\",\"role\":\"a\",\"ranges\":{\"range\":[{"
+                 "\"begin\":1,\"end\":2}]}}]",
+                        "ports(a):[1-2]"},
+                {"[{\"name\":\"gpu\",\"type\":\"SET\",\"role\":\"a\",\"set\":{\"item\":[\"x\"]}}]",
+                        "gpu(a):{x}"},
+        };
 
         (void)state;
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {

@@ -297,7 +297,7 @@ INSTALL_LIST := $B/bin/mete:bin/mete:755 $B/bin/mete-sim:bin/mete-sim:755 \
   $(foreach b,mete-shim mete-fetcher,$B/bin/$b:libexec/mete/$b:755) \
   $(foreach m,$(MAN),$m:share/man/man$(subst .,,$(suffix $m))/$(notdir $m):644) \
   $(foreach u,$(UNITS),$B/systemd/$u:lib/systemd/system/$u:644) \
-  deploy/completion/mete.bash:share/bash-completion/completions/mete:644 \
+  deploy/completion/mete.bash:share/bash-completion/completions/mete:644 docs/job.schema.json:share/mete/job.schema.json:644 \
   $B/lib/libmete.so.0:lib/libmete.so.0:755 $B/lib/libmete.a:lib/libmete.a:644 $B/lib/mete.pc:lib/pkgconfig/mete.pc:644 \
   sdk/mete.h:include/mete/mete.h:644 $(foreach h,$(SDK_HEADERS),$h:include/mete/proto/$(notdir $h):644)
 # link:target

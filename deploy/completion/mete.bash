@@ -15,15 +15,18 @@ _mete() {
                 esac
         fi
         case $verb:$prev in
-        'dev:--work-dir'|'run:--rootfs') mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
-        'run:--file'|'run:--seccomp') mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        'dev:--work-dir'|'run:--rootfs'|'plan:--rootfs') mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
+        'run:--file'|'run:--seccomp'|'plan:--file'|'plan:--seccomp') mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
         esac
         case $verb in
-        '') words='dev run ps jobs logs stats kill suspend resume agents gone inspect doctor version completion help --master --version --help' ;;
+        '') words='dev run plan validate ps jobs explain logs stats kill suspend resume agents gone inspect doctor version completion help --master --version --help' ;;
         'dev') words='--work-dir --port --agents --detach --stop --verbose --help' ;;
         'run') words='--detach --file --name --count --array --parallel --gang --queue --priority --after --duration --time-limit --deadline --restart --no-preempt --constraint --spread --ports --exclusive-cores --volume --cpus --cpus-limit --mem --mem-limit --pids --rlimit --rootfs --net --user --env --workdir --hostname --cap-add --cap-drop --seccomp --master --json --help' ;;
+        'plan') words='--file --name --count --array --parallel --gang --queue --priority --after --duration --time-limit --deadline --restart --no-preempt --constraint --spread --ports --exclusive-cores --volume --cpus --cpus-limit --mem --mem-limit --pids --rlimit --rootfs --net --user --env --workdir --hostname --cap-add --cap-drop --seccomp --master --json --help' ;;
+        'validate') words='--schema --master --json --help' ;;
         'ps') words='--all --master --json --help' ;;
         'jobs') words='--all --master --json --help' ;;
+        'explain') words='--master --json --help' ;;
         'logs') words='--follow --stderr --tail --master --json --help' ;;
         'stats') words='--all --watch --interval --master --json --help' ;;
         'kill') words='--signal --grace --master --json --help' ;;
@@ -49,7 +52,7 @@ _mete() {
         elif [[ $verb == validate ]]; then
                 mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         elif [[ $verb == help ]]; then
-                mapfile -t COMPREPLY < <(compgen -W 'dev run ps jobs logs stats kill suspend resume agents gone inspect doctor version completion help' -- "$cur")
+                mapfile -t COMPREPLY < <(compgen -W 'dev run plan validate ps jobs explain logs stats kill suspend resume agents gone inspect doctor version completion help' -- "$cur")
         elif [[ $verb == completion ]]; then
                 mapfile -t COMPREPLY < <(compgen -W 'bash zsh fish' -- "$cur")
         fi

@@ -20,7 +20,7 @@ test_everything_is_in_place() {
                 [ -x "$PREFIX/$file" ] || fail "$file is not installed"
         done
         for file in share/man/man1/mete.1 share/man/man1/mete-sim.1 share/man/man3/libmete.3 share/man/man8/mete-master.8 \
-                share/man/man8/mete-agent.8 share/bash-completion/completions/mete \
+                share/man/man8/mete-agent.8 share/bash-completion/completions/mete share/mete/job.schema.json \
                 lib/libmete.so lib/libmete.a lib/pkgconfig/mete.pc include/mete/mete.h include/mete/proto/scheduler.pb-c.h \
                 lib/systemd/system/mete-master.service lib/systemd/system/mete-agent.service; do
                 [ -s "$PREFIX/$file" ] || fail "$file is not installed"

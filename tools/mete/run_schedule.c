@@ -136,16 +136,14 @@ static int add_volumes(Mete__Api__JobSpec *spec, const struct string_list *list,
                 Mete__Api__JobSpec__VolumeUse *v;
                 size_t len;
 
-                if (!colon || colon == item || !colon[1])
+                len = colon ? strlen(colon) - (read_only ? strlen(":ro") : 0) : 0;
+                /* `len` counts the colon. */
+                if (!colon || colon == item || len <= 1)
                         return error_set(e, -EINVAL, "--volume '%s': expected ID:PATH[:ro]", item);
-                len = strlen(colon + 1) - (read_only ? strlen(":ro") : 0);
-                if (read_only && strlen(colon) <= strlen(":ro"))
-                        return error_set(e, -EINVAL,
-                                "--volume '%s': expected a path before \":ro\": ID:PATH:ro", item);
                 v = NEW0(Mete__Api__JobSpec__VolumeUse);
                 mete__api__job_spec__volume_use__init(v);
                 v->volume_id = xstrndup(item, (size_t)(colon - item));
-                v->container_path = xstrndup(colon + 1, len);
+                v->container_path = xstrndup(colon + 1, len - 1);
                 v->has_read_only = v->read_only = read_only;
                 run_spec_append(&spec->volumes, &spec->n_volumes, v);
         }

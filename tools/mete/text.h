@@ -23,6 +23,8 @@ double text_now(void);
 enum time_side { TIME_AHEAD, TIME_PAST };
 int text_parse_time(const char *what, const char *text, enum time_side side, double now, double *ret,
         struct error *e) WARN_UNUSED;
+/* "45s", "2m30s", "12m", "3h20m", "2d4h": no more than is worth telling. */
+const char *text_rough(double seconds, char buf[static TEXT_MAX]);
 /* "14:05:03" of today, "2026-11-24 14:05" of other days, local time. */
 const char *text_time(double seconds, double now, char buf[static TEXT_MAX]);
 /* "in about 12m", "now", "3m ago". */

@@ -70,6 +70,28 @@ const char *text_time(double seconds, double now, char buf[static TEXT_MAX])
         return buf;
 }
 
+const char *text_rough(double seconds, char buf[static TEXT_MAX])
+{
+        static const struct {
+                const char *unit, *below;
+                uint64_t seconds, below_seconds;
+        } units[] = {{"d", "h", 86400, 3600}, {"h", "m", 3600, 60}, {"m", "s", 60, 1}, {"s", "", 1, 1}};
+        uint64_t whole = seconds > 0 && seconds < 1e15 ? (uint64_t)rint(seconds) : 0;
+        size_t i = 0;
+        unsigned long long first, second;
+
+        while (i + 1 < ELEMENTSOF(units) && whole < units[i].seconds)
+                i++;
+        first = whole / units[i].seconds;
+        second = whole % units[i].seconds / units[i].below_seconds;
+        /* From ten on the next smaller unit says nothing that is sure. */
+        if (second > 0 && first < 10)
+                snprintf(buf, TEXT_MAX, "%llu%s%llu%s", first, units[i].unit, second, units[i].below);
+        else
+                snprintf(buf, TEXT_MAX, "%llu%s", first, units[i].unit);
+        return buf;
+}
+
 const char *text_distance_in_time(double seconds, double now, char buf[static TEXT_MAX])
 {
         double distance = seconds - now;
@@ -78,8 +100,8 @@ const char *text_distance_in_time(double seconds, double now, char buf[static TE
         if (distance > -1 && distance < 1)
                 snprintf(buf, TEXT_MAX, "now");
         else if (distance > 0)
-                snprintf(buf, TEXT_MAX, "in about %.32s", text_seconds(rint(distance), text));
+                snprintf(buf, TEXT_MAX, "in about %.32s", text_rough(distance, text));
         else
-                snprintf(buf, TEXT_MAX, "%.32s ago", text_seconds(rint(-distance), text));
+                snprintf(buf, TEXT_MAX, "%.32s ago", text_rough(-distance, text));
         return buf;
 }

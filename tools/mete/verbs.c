@@ -9,8 +9,11 @@
 const struct verb *const verbs[] = {
         &verb_dev,
         &verb_run,
+        &verb_plan,
+        &verb_validate,
         &verb_ps,
         &verb_jobs,
+        &verb_explain,
         &verb_logs,
         &verb_stats,
         &verb_kill,

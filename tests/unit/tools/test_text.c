@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/net/codec.h"
+#include "tools/mete/amounts.h"
 #include "tools/mete/log_reader.h"
 #include "tools/mete/text.h"
 #include "tools/mete/verb.h"
@@ -144,6 +146,100 @@ static void prefixed_lines(void **state)
         assert_string_equal(got, "7.0 | one\n7.0 | two\nraw\n");
 }
 
+static void times(void **state)
+{
+        static const struct {
+                const char *text;
+                enum time_side side;
+                double seconds; /* -1: refused */
+        } cases[] = {
+                {"+2h", TIME_AHEAD, 1000 + 7200},
+                {"90s", TIME_AHEAD, 1090},
+                {"90s", TIME_PAST, 910},
+                {"+90s", TIME_PAST, -1},
+                {"@1700000000", TIME_AHEAD, 1700000000},
+                {"now", TIME_PAST, 1000},
+                {"2026-11-23T18:00:30Z", TIME_AHEAD, 1795456830},
+                {"2026-11-23 18:00Z", TIME_AHEAD, 1795456800},
+                {"2026-02-31", TIME_AHEAD, -1},
+                {"18:00", TIME_AHEAD, -1},
+                {"2026-11-23 18:00 sharp", TIME_AHEAD, -1},
+                {"", TIME_AHEAD, -1},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_error_ struct error e = {0};
+                double seconds = -1;
+                int r = text_parse_time("--since", cases[i].text, cases[i].side, 1000, &seconds, &e);
+
+                if (seconds != cases[i].seconds || (r < 0) != (cases[i].seconds < 0))
+                        fail_msg("%s: %f", cases[i].text, seconds);
+                if (r < 0)
+                        assert_true(str_has_prefix(error_message(&e), "--since '"));
+        }
+}
+
+static void rough_times(void **state)
+{
+        char buf[TEXT_MAX];
+
+        assert_string_equal(text_rough(0, buf), "0s");
+        assert_string_equal(text_rough(59.4, buf), "59s");
+        assert_string_equal(text_rough(150, buf), "2m30s");
+        assert_string_equal(text_rough(725, buf), "12m");
+        assert_string_equal(text_rough(12000, buf), "3h20m");
+        assert_string_equal(text_rough(86400 * 2 + 4 * 3600, buf), "2d4h");
+        assert_string_equal(text_distance_in_time(1000.4, 1000, buf), "now");
+        assert_string_equal(text_distance_in_time(1060, 1000, buf), "in about 1m");
+        assert_string_equal(text_distance_in_time(940, 1000, buf), "1m ago");
+}
+
+static void amounts(void **state)
+{
+        static const struct {
+                const char *text;
+                double value; /* -1: refused */
+        } cases[] = {{"cpus=2", 2}, {"cpus=0.5", 0.5}, {"mem=4G", 4096}, {"disk=512K", 0.5}, {"mem=0", 0},
+                {"gpus=1", 1}, {"mem=4096", -1}, {"cpus=4G", -1}, {"cpus=-1", -1}, {"cpus", -1}, {"=2", -1},
+                {"cpus=", -1}};
+        char buf[TEXT_MAX];
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_error_ struct error e = {0};
+                Mete__Api__Amount *a = NULL;
+                int r = amount_parse(cases[i].text, &a, &e);
+
+                if ((r < 0) != (cases[i].value < 0) || (a && a->value != cases[i].value))
+                        fail_msg("%s: %s", cases[i].text, a ? "taken" : error_message(&e));
+                message_free(a);
+        }
+        assert_string_equal(amount_text("mem", 1536, buf), "1.5 GiB");
+        assert_string_equal(amount_text("cpus", 1.5, buf), "1.5");
+}
+
+static void quotas(void **state)
+{
+        static const struct {
+                const char *text;
+                double guarantee, limit; /* -1: none */
+        } cases[] = {{"cpus=2", 2, -1}, {"cpus=2:4", 2, 4}, {"mem=:8G", -1, 8192}, {"mem=4G:8G", 4096, 8192}};
+        static const char *const refused[] = {"cpus=:", "cpus=a:b", "cpus=1:2:3", "mem=4:8G", "cpus"};
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                Mete__Api__Quota *q = NULL;
+
+                assert_int_equal(quota_parse(cases[i].text, &q, NULL), 0);
+                assert_true((q->has_guarantee ? q->guarantee : -1) == cases[i].guarantee);
+                assert_true((q->has_limit ? q->limit : -1) == cases[i].limit);
+                message_free(q);
+        }
+        for (size_t i = 0; i < ELEMENTSOF(refused); i++) {
+                Mete__Api__Quota *q = NULL;
+
+                assert_int_equal(quota_parse(refused[i], &q, NULL), -EINVAL);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -155,6 +251,10 @@ int main(void)
                 cmocka_unit_test(tables),
                 cmocka_unit_test(suggestions),
                 cmocka_unit_test(prefixed_lines),
+                cmocka_unit_test(times),
+                cmocka_unit_test(rough_times),
+                cmocka_unit_test(amounts),
+                cmocka_unit_test(quotas),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

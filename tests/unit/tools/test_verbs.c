@@ -14,6 +14,8 @@
 #include "agent/options.h"
 #include "master/options.h"
 #include "tools/mete/completion.h"
+#include "tools/mete/job_schema.h"
+#include "tools/mete/json.h"
 #include "tools/mete/verb.h"
 
 static void check_rows(const struct verb *v)
@@ -138,6 +140,20 @@ static void shipped_manual_is_current(void **state)
                 fail_msg("write it again: build/release/bin/mete help --man >docs/man/mete.1");
 }
 
+static void shipped_schema_is_current(void **state)
+{
+        _cleanup_free_ char *shipped = read_text("docs/job.schema.json"), *gaps = job_schema_gaps(),
+                            *now = NULL;
+        size_t len;
+        FILE *f = open_memstream(&now, &len);
+
+        json_print(job_schema(), /* compact= */ false, f);
+        fclose(f);
+        assert_string_equal(gaps, "");
+        if (!str_equal(shipped, now))
+                fail_msg("write it again: build/release/bin/mete validate --schema >docs/job.schema.json");
+}
+
 /* Text as roff shows it: "\\-" is a dash. */
 static void unescape(char *text)
 {
@@ -194,6 +210,7 @@ int main(void)
                 cmocka_unit_test(json_everywhere),
                 cmocka_unit_test(shipped_completion_is_current),
                 cmocka_unit_test(shipped_manual_is_current),
+                cmocka_unit_test(shipped_schema_is_current),
                 cmocka_unit_test(daemons_manuals_are_complete),
                 cmocka_unit_test(unknown_shell),
         };

@@ -12,7 +12,7 @@
 
 struct options {
         bool detach, quiet;
-        char *name;
+        char *name, *spread;
         struct string_list env;
         uint64_t count, mem, cpus, wait;
 };
@@ -21,6 +21,8 @@ static const struct option_row rows[] = {
         {"detach", 'd', OPTION_BOOL, offsetof(struct options, detach), NULL, "do not wait", 0, "Running"},
         {"quiet", 'q', OPTION_BOOL, offsetof(struct options, quiet), NULL, "say less", 0, NULL},
         {"name", 'n', OPTION_STRING, offsetof(struct options, name), "NAME", "name of the job", 0, NULL},
+        {"spread", 's', OPTION_STRING_OPTIONAL, offsetof(struct options, spread), "[=WHAT]", "apart", 0,
+                NULL},
         {"env", 'e', OPTION_STRINGS, offsetof(struct options, env), "NAME=VALUE", "set a variable", 0, NULL},
         {"count", 0, OPTION_U64, offsetof(struct options, count), "N", "how many", 1000, "Resources"},
         {"mem", 0, OPTION_SIZE, offsetof(struct options, mem), "SIZE", "memory", 0, NULL},
@@ -74,6 +76,30 @@ static void test_all_forms(void **state)
         options_done(&mixed, &o);
         assert_null(o.name);
         assert_int_equal(o.env.count, 0);
+}
+
+/* The word behind it is not its value. */
+static void test_optional_value(void **state)
+{
+        static const struct {
+                const char *word, *value;
+        } cases[] = {{"--spread", ""}, {"--spread=", ""}, {"--spread=rack", "rack"}, {"-s", ""}, {"-ds", ""}};
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                char *argv[] = ARGV(W(cases[i].word), W("word"));
+                struct options o = {};
+                _cleanup_free_ char *shown = NULL;
+                int first = -1;
+
+                assert_int_equal(options_parse(&mixed, 3, argv, &o, &first, NULL), 0);
+                assert_int_equal(first, 2);
+                assert_string_equal(argv[2], "word");
+                assert_string_equal(o.spread, cases[i].value);
+                shown = option_value_text(&rows[3], &o);
+                assert_string_equal(shown, cases[i].value);
+                options_done(&mixed, &o);
+                assert_null(o.spread);
+        }
 }
 
 static void test_mixed_words(void **state)
@@ -178,6 +204,7 @@ static void test_help(void **state)
         assert_true(str_has_prefix(text, "Usage: mete test [options] WORD...\n\nTest.\n"));
         assert_non_null(strstr(text, "\nRunning:\n  -d, --detach              do not wait\n"));
         assert_non_null(strstr(text, "\n  -n, --name NAME           name of the job\n"));
+        assert_non_null(strstr(text, "\n  -s, --spread[=WHAT]       apart\n"));
         assert_non_null(strstr(text, "\nResources:\n      --count N             how many\n"));
         assert_non_null(strstr(text, "\n  -h, --help                print this help\n"));
 }
@@ -199,6 +226,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_all_forms),
+                cmocka_unit_test(test_optional_value),
                 cmocka_unit_test(test_mixed_words),
                 cmocka_unit_test(test_stop_at_word),
                 cmocka_unit_test(test_refusals),

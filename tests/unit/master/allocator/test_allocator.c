@@ -1,47 +1,8 @@
-/* The allocator: shares, filters, suppression, and a long run of random events checked against a full recomputation. */
+/* The allocator: offers, filters, suppression, roles that come and go. */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "master/allocator/allocator.h"
+#include "tests/unit/master/allocator/steps.h"
 
 static const char *const role_a[] = {"a"}, *const role_b[] = {"b"};
-
-static void parse(const char *text, struct resources *ret)
-{
-        _cleanup_error_ struct error e = {};
-
-        if (resources_parse(text, ret, &e) < 0)
-                fail_msg("%s", error_message(&e));
-}
-
-static void check(const struct allocator *a)
-{
-        _cleanup_error_ struct error e = {};
-
-        if (allocator_check(a, &e) < 0)
-                fail_msg("%s", error_message(&e));
-}
-
-static void add_agent(struct allocator *a, const char *id, const char *total)
-{
-        _cleanup_resources_ struct resources r = {};
-
-        parse(total, &r);
-        assert_int_equal(allocator_add_agent(a, id, &r, NULL, 0), 0);
-}
-
-static struct mono_time at(uint64_t seconds)
-{
-        return (struct mono_time){seconds * NSEC_PER_SEC};
-}
 
 static void recover(struct allocator *a, const struct allocator_offer *o, const struct resources *r,
         struct mono_time now, uint64_t refuse_ns)
@@ -404,135 +365,6 @@ static void test_agent_that_shrank_has_nothing_free(void **state)
         check(a);
 }
 
-/* ---- random events ---- */
-
-#define AGENTS 100
-#define HELD_MAX 4096
-
-struct random_run {
-        struct allocator *a;
-        struct allocator_offer held[HELD_MAX];
-        size_t held_count;
-        bool present[AGENTS];
-        uint64_t now;
-        unsigned seed;
-};
-
-static unsigned dice(struct random_run *r, unsigned sides)
-{
-        return (unsigned)rand_r(&r->seed) % sides;
-}
-
-static void forget(struct random_run *r, size_t i)
-{
-        allocator_offer_done(&r->held[i]);
-        r->held[i] = r->held[--r->held_count];
-}
-
-static void random_agent(struct random_run *r)
-{
-        unsigned i = dice(r, AGENTS);
-        char id[16], total[64];
-
-        (void)snprintf(id, sizeof(id), "s%u", i);
-        (void)snprintf(total, sizeof(total), "cpus:%u;mem:%u;ports:[31000-31999]", 1 + dice(r, 16),
-                64 * (1 + dice(r, 64)));
-        if (!r->present[i]) {
-                add_agent(r->a, id, total);
-                r->present[i] = true;
-        } else if (dice(r, 4) == 0) {
-                assert_int_equal(allocator_remove_agent(r->a, id), 0);
-                r->present[i] = false;
-                for (size_t j = r->held_count; j-- > 0;)
-                        if (strcmp(r->held[j].agent, id) == 0)
-                                forget(r, j);
-        } else {
-                assert_int_equal(allocator_set_agent_active(r->a, id, dice(r, 2)), 0);
-        }
-}
-
-/* The chosen framework has the lowest share among those that could have been chosen in its role. */
-static void random_offers(struct random_run *r)
-{
-        struct allocator_offer o = {};
-
-        for (unsigned n = 1 + dice(r, 8); n > 0 && r->held_count < HELD_MAX &&
-                                          allocator_next_offer(r->a, (struct mono_time){r->now}, &o);
-                n--) {
-                assert_false(resources_empty(&o.resources));
-                r->held[r->held_count++] = o;
-                o = (struct allocator_offer){};
-        }
-}
-
-static void random_recover(struct random_run *r)
-{
-        _cleanup_resources_ struct resources part = {};
-        struct allocator_offer *o;
-        size_t i;
-
-        if (r->held_count == 0)
-                return;
-        i = dice(r, (unsigned)r->held_count);
-        o = &r->held[i];
-        resources_copy(&o->resources, &part);
-        if (dice(r, 2)) /* a task keeps some of it */
-                resources_set_scalar(&part, "cpus", resources_scalar(&part, "cpus") / 2);
-        assert_int_equal(resources_subtract(&o->resources, &part), 0);
-        recover(r->a, o, &part, (struct mono_time){r->now}, dice(r, 2) ? dice(r, 1000) : 0);
-        if (resources_empty(&o->resources))
-                forget(r, i);
-}
-
-static void test_random_events_balance(void **state)
-{
-        struct random_run r = {.seed = 42, .a = allocator_new(NULL)};
-        static const char *const both[] = {"a", "b", "c"};
-
-        assert_int_equal(allocator_add_framework(r.a, "f1", role_a, 1), 0);
-        assert_int_equal(allocator_add_framework(r.a, "f2", both, 2), 0);
-        assert_int_equal(allocator_add_framework(r.a, "f3", role_b, 1), 0);
-        for (unsigned i = 0; i < 20000; i++) {
-                char f[4] = {'f', (char)('1' + dice(&r, 3)), 0};
-
-                r.now += dice(&r, 50);
-                switch (dice(&r, 10)) {
-                case 8:
-                        assert_int_equal(allocator_set_framework_active(r.a, f, dice(&r, 3)), 0);
-                        break;
-                case 9:
-                        assert_int_equal(
-                                allocator_set_framework_roles(r.a, f, both + dice(&r, 2), 1 + dice(&r, 2)),
-                                0);
-                        break;
-                case 0:
-                        random_agent(&r);
-                        break;
-                case 1:
-                        assert_int_equal(
-                                (dice(&r, 3) ? allocator_revive : allocator_suppress)(r.a, f, NULL), 0);
-                        break;
-                case 2:
-                        assert_int_equal(
-                                allocator_set_role_weight(r.a, dice(&r, 2) ? "a" : "b", 500 + dice(&r, 3000)),
-                                0);
-                        break;
-                case 3:
-                case 4:
-                        random_offers(&r);
-                        break;
-                default:
-                        random_recover(&r);
-                }
-                if (i % 16 == 0)
-                        check(r.a);
-        }
-        check(r.a);
-        while (r.held_count > 0)
-                forget(&r, 0);
-        allocator_free(r.a);
-}
-
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -548,7 +380,6 @@ int main(void)
                 cmocka_unit_test(test_suppressed_and_inactive_get_nothing),
                 cmocka_unit_test(test_shares_follow_weights),
                 cmocka_unit_test(test_agent_that_shrank_has_nothing_free),
-                cmocka_unit_test(test_random_events_balance),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,16 +5,33 @@
 
 #include "master/store/backend.h"
 
-struct store {
+struct store_view {
         const struct store_backend *backend;
         void *state;
+};
+
+struct read {
+        store_read_handler work;
+        store_done_handler done;
+        void *userdata;
+        int result;
+        uint64_t after;    /* batches that were handed over before */
+        struct read *next; /* waiting */
+};
+
+struct store {
+        struct store_view view;
         struct loop *loop;
         struct worker_pool *pool;
         struct store_batch *waiting, **waiting_tail; /* for the next transaction */
         struct store_batch *writing;                 /* owned by the worker while it writes */
         int write_result;                            /* of the worker */
+        uint64_t handed, answered;                   /* batches, ever */
+        struct read *reads, **reads_tail;            /* that wait */
+        struct read *reading;                        /* owned by the worker while it reads */
+        bool wrote;                                  /* the last thing done was a transaction */
         struct error failure;                        /* set once; from the worker, read after it is done */
-        bool posted; /* a flush of a backend that does not block is on its way */
+        bool posted; /* the next step of a backend that does not block is on its way */
         bool closing;
 };
 
@@ -76,39 +93,71 @@ bool store_batch_empty(const struct store_batch *b)
         return b->count == 0;
 }
 
-/* ---- writing ---- */
+/* ---- one step after the other: a transaction, or a read ---- */
 
-static void store_flush(struct store *s);
+static void store_next(struct store *s);
 
-static void group_answer(struct store_batch *group, int result)
+static void group_answer(struct store *s, struct store_batch *group, int result)
 {
         while (group) {
                 struct store_batch *b = group;
 
                 group = b->next;
+                s->answered++;
                 if (b->done)
                         b->done(result, b->userdata);
                 store_batch_free(b);
         }
 }
 
-static void store_work(void *userdata)
+static void read_answer(struct read *read, int result)
 {
-        struct store *s = userdata;
-
-        s->write_result = s->backend->apply(s->state, s->writing, &s->failure);
+        read->done(result, read->userdata);
+        free(read);
 }
 
-static void store_work_done(void *userdata)
+static void step_work(void *userdata)
 {
         struct store *s = userdata;
 
-        group_answer(TAKE_PTR(s->writing), s->write_result);
-        store_flush(s);
+        if (s->reading)
+                s->reading->result = s->reading->work(&s->view, s->reading->userdata);
+        else
+                s->write_result = s->view.backend->apply(s->view.state, s->writing, &s->failure);
+}
+
+static void step_done(void *userdata)
+{
+        struct store *s = userdata;
+        struct read *read = TAKE_PTR(s->reading);
+
+        s->wrote = !read;
+        if (read)
+                read_answer(read, read->result);
+        else
+                group_answer(s, TAKE_PTR(s->writing), s->write_result);
+        store_next(s);
+}
+
+/* Takes what comes next; false: nothing does. */
+static bool step_take(struct store *s)
+{
+        struct read *read = s->reads;
+
+        if (read && read->after <= s->answered && (s->wrote || !s->waiting)) {
+                s->reading = read;
+                s->reads = read->next;
+                if (!s->reads)
+                        s->reads_tail = &s->reads;
+        } else if (s->waiting) {
+                s->writing = TAKE_PTR(s->waiting);
+                s->waiting_tail = &s->waiting;
+        }
+        return s->reading || s->writing;
 }
 
 /* The answer must come through the loop even when nothing blocks. */
-static void store_post_flush(void *userdata)
+static void step_posted(void *userdata)
 {
         struct store *s = userdata;
 
@@ -117,32 +166,37 @@ static void store_post_flush(void *userdata)
                 return;
         }
         s->posted = false;
-        s->writing = TAKE_PTR(s->waiting);
-        s->waiting_tail = &s->waiting;
-        s->write_result = s->failure.code;
-        if (!s->failure.code && s->writing)
-                store_work(s);
-        store_work_done(s);
+        if (!step_take(s))
+                return;
+        if (!s->failure.code)
+                step_work(s);
+        else if (s->reading)
+                s->reading->result = s->failure.code;
+        else
+                s->write_result = s->failure.code;
+        step_done(s);
 }
 
-/* Starts the next transaction unless one is under way. */
-static void store_flush(struct store *s)
+/* Starts the next step unless one is under way. */
+static void store_next(struct store *s)
 {
         int r;
 
-        if (s->writing || !s->waiting || s->posted || s->closing)
+        if (s->writing || s->reading || s->posted || s->closing || (!s->waiting && !s->reads))
                 return;
         if (!s->pool || s->failure.code) {
                 s->posted = true;
-                loop_post(s->loop, store_post_flush, s);
+                loop_post(s->loop, step_posted, s);
                 return;
         }
-        s->writing = TAKE_PTR(s->waiting);
-        s->waiting_tail = &s->waiting;
-        r = worker_pool_submit(s->pool, s, store_work, store_work_done, s);
+        if (!step_take(s))
+                return;
+        r = worker_pool_submit(s->pool, s, step_work, step_done, s);
         assert(r == 0); /* one job at a time */
         (void)r;
 }
+
+/* ---- writing ---- */
 
 void store_write(struct store *s, struct store_batch *b, store_done_handler done, void *userdata)
 {
@@ -151,7 +205,8 @@ void store_write(struct store *s, struct store_batch *b, store_done_handler done
         b->next = NULL;
         *s->waiting_tail = b;
         s->waiting_tail = &b->next;
-        store_flush(s);
+        s->handed++;
+        store_next(s);
 }
 
 int store_write_now(struct store *s, struct store_batch *b, struct error *e)
@@ -159,7 +214,7 @@ int store_write_now(struct store *s, struct store_batch *b, struct error *e)
         int r;
 
         assert(!s->writing && !s->waiting);
-        r = s->backend->apply(s->state, b, e);
+        r = s->view.backend->apply(s->view.state, b, e);
         store_batch_free(b);
         return r;
 }
@@ -173,42 +228,44 @@ const char *store_failure(const struct store *s)
 
 int store_scan(struct store *s, const char *prefix, store_scan_handler each, void *userdata, struct error *e)
 {
-        return s->backend->scan(s->state, prefix, each, userdata, e);
+        return s->view.backend->scan(s->view.state, prefix, each, userdata, e);
 }
 
-struct get {
-        const char *key;
-        void *value;
-        size_t len;
-        bool found;
-};
-
-static int get_each(const char *key, const void *value, size_t len, void *userdata)
+void *store_value_copy(const void *value, size_t len)
 {
-        struct get *g = userdata;
+        char *copy = xmalloc(len + 1);
 
-        if (strcmp(key, g->key) != 0)
-                return 0;
-        g->value = xmalloc(len + 1);
-        memcpy(g->value, value, len);
-        ((char *)g->value)[len] = 0;
-        g->len = len;
-        g->found = true;
-        return 0;
+        if (len > 0)
+                memcpy(copy, value, len);
+        copy[len] = 0;
+        return copy;
 }
 
 int store_get(struct store *s, const char *key, void **ret, size_t *ret_len, struct error *e)
 {
-        struct get g = {.key = key};
-        int r = store_scan(s, key, get_each, &g, e);
+        return s->view.backend->get(s->view.state, key, ret, ret_len, e);
+}
 
-        if (r < 0)
-                return r;
-        if (!g.found)
-                return -ENOENT;
-        *ret = g.value;
-        *ret_len = g.len;
-        return 0;
+int store_view_scan(struct store_view *v, const struct store_range *range, store_scan_handler each,
+        void *userdata, struct error *e)
+{
+        assert(*range->prefix);
+        return v->backend->range(v->state, range, each, userdata, e);
+}
+
+int store_view_get(struct store_view *v, const char *key, void **ret, size_t *ret_len, struct error *e)
+{
+        return v->backend->get(v->state, key, ret, ret_len, e);
+}
+
+void store_read(struct store *s, store_read_handler work, store_done_handler done, void *userdata)
+{
+        struct read *read = NEW0(struct read);
+
+        *read = (struct read){.work = work, .done = done, .userdata = userdata, .after = s->handed};
+        *s->reads_tail = read;
+        s->reads_tail = &read->next;
+        store_next(s);
 }
 
 /* ---- life ---- */
@@ -220,18 +277,19 @@ int store_open(struct loop *l, const char *url, struct store **ret, struct error
 
         s->loop = l;
         s->waiting_tail = &s->waiting;
-        for (size_t i = 0; i < ELEMENTSOF(backends) && !s->backend; i++)
+        s->reads_tail = &s->reads;
+        for (size_t i = 0; i < ELEMENTSOF(backends) && !s->view.backend; i++)
                 if (str_has_prefix(url, backends[i]->scheme))
-                        s->backend = backends[i];
-        if (!s->backend)
+                        s->view.backend = backends[i];
+        if (!s->view.backend)
                 error_set(e, r, "store: unknown URL '%s': sqlite:PATH or memory: is expected", url);
         else
-                r = s->backend->open(url + strlen(s->backend->scheme), &s->state, e);
-        if (r >= 0 && s->backend->blocks)
+                r = s->view.backend->open(url + strlen(s->view.backend->scheme), &s->view.state, e);
+        if (r >= 0 && s->view.backend->blocks)
                 r = worker_pool_new(l, /* threads= */ 1, /* max_queued= */ 4, &s->pool, e);
         if (r < 0) {
-                if (s->state)
-                        s->backend->close(s->state);
+                if (s->view.state)
+                        s->view.backend->close(s->view.state);
                 free(s);
                 return r;
         }
@@ -247,11 +305,17 @@ struct store *store_close(struct store *s)
         worker_pool_free(s->pool); /* the running transaction ends and is answered; nothing follows it */
         if (s->waiting && !s->failure.code) {
                 s->writing = TAKE_PTR(s->waiting);
-                store_work(s);
-                group_answer(TAKE_PTR(s->writing), s->write_result);
+                step_work(s);
+                group_answer(s, TAKE_PTR(s->writing), s->write_result);
         }
-        group_answer(TAKE_PTR(s->waiting), s->failure.code ? s->failure.code : -ECANCELED);
-        s->backend->close(s->state);
+        group_answer(s, TAKE_PTR(s->waiting), s->failure.code ? s->failure.code : -ECANCELED);
+        while (s->reads) {
+                struct read *read = s->reads;
+
+                s->reads = read->next;
+                read_answer(read, -ECANCELED);
+        }
+        s->view.backend->close(s->view.state);
         error_done(&s->failure);
         if (!s->posted)
                 free(s);

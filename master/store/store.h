@@ -1,6 +1,7 @@
 /*
- * What must outlive the master: a small ordered map of keys to values. Everything is read once at start; then batches of puts and
- * deletes are written, each atomically. store_write() answers through the loop after the batch is durable.
+ * What must outlive the master: an ordered map of keys to values. What the master lives on is read once at start; then batches of puts
+ * and deletes are written, each atomically. store_write() answers through the loop after the batch is durable. What is too much to be kept
+ * in memory (the history) is read off the loop by store_read().
  *
  * Group commit: while one transaction is on its way to disk on a worker thread, further batches gather and go together in
  * the next one. Batches become durable in the order of writing. Loop thread only.
@@ -45,5 +46,27 @@ typedef void (*store_done_handler)(int result, void *userdata);
 void store_write(struct store *s, struct store_batch *b, store_done_handler done, void *userdata);
 /* Blocks until the batch is durable: for the start, before the first store_write. Takes the batch. */
 int store_write_now(struct store *s, struct store_batch *b, struct error *e) WARN_UNUSED;
+/* ---- reading while it runs ---- */
+
+struct store_view;
+struct store_range {
+        const char *prefix; /* not empty */
+        const char *beyond; /* a key: only those beyond it, in the direction of the scan; NULL: all */
+        bool descending;
+};
+/* As store_scan(), but `each` may also return 1, which ends the scan well. */
+int store_view_scan(struct store_view *v, const struct store_range *range, store_scan_handler each,
+        void *userdata, struct error *e) WARN_UNUSED;
+/* The value, which the caller frees; -ENOENT. */
+int store_view_get(
+        struct store_view *v, const char *key, void **ret, size_t *ret_len, struct error *e) WARN_UNUSED;
+/*
+ * `work` runs on the thread that also writes: it must be short, so that writes do not wait for long, and touch nothing but its userdata.
+ * Then `done` fires on the loop with what it returned; without `work` having run, with -ECANCELED when the store is closed. All batches
+ * that were handed over before can be seen. Reads and writes take turns.
+ */
+typedef int (*store_read_handler)(struct store_view *v, void *userdata);
+void store_read(struct store *s, store_read_handler work, store_done_handler done, void *userdata);
+
 /* The sentence of the failure, NULL while all is well. */
 const char *store_failure(const struct store *s);

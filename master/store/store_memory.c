@@ -15,6 +15,7 @@ struct memory_row {
 
 struct memory {
         struct memory_row *rows; /* k: key -> v: struct memory_row, owned */
+        bool unsorted;           /* rows were added since they were put in order */
 };
 
 static int memory_open(const char *where, void **ret, struct error *e)
@@ -31,19 +32,35 @@ static void row_free(struct memory *m, struct memory_row *row)
         free(row);
 }
 
-static void delete_prefix(struct memory *m, const char *prefix, bool exact)
+static struct memory_row *find(const struct memory *m, const char *key)
+{
+        struct memory_row *row;
+
+        HASH_FIND_STR(m->rows, key, row);
+        return row;
+}
+
+static void delete_one(struct memory *m, const char *key)
+{
+        struct memory_row *row = find(m, key);
+
+        if (row)
+                row_free(m, row);
+}
+
+static void delete_prefix(struct memory *m, const char *prefix)
 {
         struct memory_row *row, *next;
 
         HASH_ITER (hh, m->rows, row, next) {
-                if (exact ? strcmp(row->key, prefix) == 0 : str_has_prefix(row->key, prefix))
+                if (str_has_prefix(row->key, prefix))
                         row_free(m, row);
         }
 }
 
 static void memory_close(void *state)
 {
-        delete_prefix(state, "", false);
+        delete_prefix(state, "");
         free(state);
 }
 
@@ -52,19 +69,64 @@ static int by_key(const struct memory_row *a, const struct memory_row *b)
         return strcmp(a->key, b->key);
 }
 
+static void sort(struct memory *m)
+{
+        if (m->unsorted)
+                HASH_SORT(m->rows, by_key);
+        m->unsorted = false;
+}
+
 static int memory_scan(
         void *state, const char *prefix, store_scan_handler each, void *userdata, struct error *e)
 {
         struct memory *m = state;
         struct memory_row *row, *next;
 
-        HASH_SORT(m->rows, by_key);
+        sort(m);
         HASH_ITER (hh, m->rows, row, next) {
                 int r = str_has_prefix(row->key, prefix) ? each(row->key, row->value, row->len, userdata) : 0;
 
                 if (r < 0)
                         return r;
         }
+        return 0;
+}
+
+static bool in_range(const struct store_range *range, const char *key)
+{
+        int beyond = range->beyond ? strcmp(key, range->beyond) : 0;
+
+        return str_has_prefix(key, range->prefix) &&
+               (!range->beyond || (range->descending ? beyond < 0 : beyond > 0));
+}
+
+static struct memory_row *first(const struct memory *m, bool descending)
+{
+        return m->rows && descending ? ELMT_FROM_HH(m->rows->hh.tbl, m->rows->hh.tbl->tail) : m->rows;
+}
+
+static int memory_range(void *state, const struct store_range *range, store_scan_handler each, void *userdata,
+        struct error *e)
+{
+        struct memory *m = state;
+        int r = 0;
+
+        sort(m);
+        for (struct memory_row *row = first(m, range->descending); row && r == 0;
+                row = range->descending ? row->hh.prev : row->hh.next)
+                if (in_range(range, row->key))
+                        r = each(row->key, row->value, row->len, userdata);
+        return MIN(r, 0);
+}
+
+static int memory_get(void *state, const char *key, void **ret, size_t *ret_len, struct error *e)
+{
+        const struct memory_row *row = find(state, key);
+
+        if (!row)
+                return -ENOENT;
+        *ret = store_value_copy(row->value, row->len);
+        *ret_len = row->len;
         return 0;
 }
 
@@ -77,9 +139,13 @@ static int memory_apply(void *state, const struct store_batch *group, struct err
                         const struct store_change *c = &group->changes[i];
                         struct memory_row *row;
 
-                        delete_prefix(m, c->key, c->op != STORE_DELETE_PREFIX);
+                        if (c->op == STORE_DELETE_PREFIX)
+                                delete_prefix(m, c->key);
+                        else
+                                delete_one(m, c->key);
                         if (c->op != STORE_PUT)
                                 continue;
+                        m->unsorted = true;
                         row = NEW0(struct memory_row);
                         row->key = xstrdup(c->key);
                         row->value = c->len > 0 ? xmemdup(c->value, c->len) : NULL;
@@ -94,5 +160,7 @@ const struct store_backend store_backend_memory = {
         .open = memory_open,
         .close = memory_close,
         .scan = memory_scan,
+        .range = memory_range,
+        .get = memory_get,
         .apply = memory_apply,
 };

@@ -15,7 +15,7 @@
 struct sqlite_state {
         sqlite3 *db;
         char *path;
-        sqlite3_stmt *put, *delete_one, *delete_range;
+        sqlite3_stmt *put, *get, *delete_one, *delete_range;
 };
 
 static int sqlite_fail(struct sqlite_state *s, const char *what, struct error *e)
@@ -123,6 +123,7 @@ static void sqlite_close(void *state)
         struct sqlite_state *s = state;
 
         sqlite3_finalize(s->put);
+        sqlite3_finalize(s->get);
         sqlite3_finalize(s->delete_one);
         sqlite3_finalize(s->delete_range);
         sqlite3_close(s->db);
@@ -152,6 +153,8 @@ static int sqlite_setup(struct sqlite_state *s, struct error *e)
                 r = check_schema(s, e);
         if (r >= 0)
                 r = prepare(s, "INSERT OR REPLACE INTO kv VALUES (?1, ?2)", &s->put, e);
+        if (r >= 0)
+                r = prepare(s, "SELECT value FROM kv WHERE key = ?1", &s->get, e);
         if (r >= 0)
                 r = prepare(s, "DELETE FROM kv WHERE key = ?1", &s->delete_one, e);
         if (r >= 0)
@@ -216,6 +219,61 @@ static int sqlite_scan(
         return r;
 }
 
+static const char *range_sql(const struct store_range *range)
+{
+#define SELECT "SELECT key, value FROM kv WHERE key >= ?1 AND key < ?2 "
+        if (range->descending)
+                return range->beyond ? SELECT "AND key < ?3 ORDER BY key DESC" : SELECT "ORDER BY key DESC";
+        return range->beyond ? SELECT "AND key > ?3 ORDER BY key" : SELECT "ORDER BY key";
+#undef SELECT
+}
+
+static int sqlite_range(void *state, const struct store_range *range, store_scan_handler each, void *userdata,
+        struct error *e)
+{
+        struct sqlite_state *s = state;
+        _cleanup_free_ char *end = prefix_end(range->prefix);
+        sqlite3_stmt *stmt = NULL;
+        int step = SQLITE_DONE, r = 0;
+
+        if (sqlite3_prepare_v2(s->db, range_sql(range), -1, &stmt, NULL) != SQLITE_OK)
+                return sqlite_fail(s, "read", e);
+        sqlite3_bind_text(stmt, 1, range->prefix, -1, SQLITE_STATIC);
+        sqlite3_bind_text(stmt, 2, end, -1, SQLITE_STATIC);
+        if (range->beyond)
+                sqlite3_bind_text(stmt, 3, range->beyond, -1, SQLITE_STATIC);
+        while (r == 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW) {
+                const void *value = sqlite3_column_blob(stmt, 1);
+
+                r = each((const char *)sqlite3_column_text(stmt, 0), value ? value : "",
+                        (size_t)sqlite3_column_bytes(stmt, 1), userdata);
+        }
+        if (r == 0 && step != SQLITE_DONE)
+                r = sqlite_fail(s, "read", e);
+        sqlite3_finalize(stmt);
+        return MIN(r, 0);
+}
+
+static int sqlite_get(void *state, const char *key, void **ret, size_t *ret_len, struct error *e)
+{
+        struct sqlite_state *s = state;
+        int step, r = 0;
+
+        sqlite3_bind_text(s->get, 1, key, -1, SQLITE_STATIC);
+        step = sqlite3_step(s->get);
+        if (step == SQLITE_ROW) {
+                const void *value = sqlite3_column_blob(s->get, 0);
+
+                *ret_len = (size_t)sqlite3_column_bytes(s->get, 0);
+                *ret = store_value_copy(value, *ret_len);
+        } else {
+                r = step == SQLITE_DONE ? -ENOENT : sqlite_fail(s, "read", e);
+        }
+        sqlite3_reset(s->get);
+        sqlite3_clear_bindings(s->get);
+        return r;
+}
+
 static int apply_change(struct sqlite_state *s, const struct store_change *c, struct error *e)
 {
         sqlite3_stmt *stmt = c->op == STORE_PUT      ? s->put
@@ -257,5 +315,7 @@ const struct store_backend store_backend_sqlite = {
         .open = sqlite_open,
         .close = sqlite_close,
         .scan = sqlite_scan,
+        .range = sqlite_range,
+        .get = sqlite_get,
         .apply = sqlite_apply,
 };

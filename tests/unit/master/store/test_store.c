@@ -1,6 +1,7 @@
 /* The store: what was acknowledged is there after a kill at any moment; strange files are refused with a sentence. */
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -100,6 +101,180 @@ static void refused(struct loop *l, const char *url, int code, const char *part)
         assert_int_equal(store_open(l, url, &s, &e), code);
         if (!strstr(error_message(&e), part))
                 fail_msg("'%s' does not say '%s'", error_message(&e), part);
+}
+
+/* ---- reading off the loop ---- */
+
+struct reading {
+        struct store_range range;
+        const char *key; /* to get, instead of a range */
+        size_t max;      /* rows */
+        size_t rows;
+        struct buffer text;
+        pthread_t thread; /* that read */
+        int result;
+        bool answered;
+        struct loop *loop;
+};
+
+static int take_row(const char *key, const void *value, size_t len, void *userdata)
+{
+        struct reading *r = userdata;
+
+        join(key, value, len, &r->text);
+        return ++r->rows == r->max;
+}
+
+static int read_work(struct store_view *v, void *userdata)
+{
+        struct reading *r = userdata;
+        _cleanup_free_ void *value = NULL;
+        size_t len;
+        int k;
+
+        r->thread = pthread_self();
+        if (!r->key)
+                return store_view_scan(v, &r->range, take_row, r, NULL);
+        k = store_view_get(v, r->key, &value, &len, NULL);
+        if (k >= 0)
+                buffer_append(&r->text, value, len);
+        return k;
+}
+
+static void read_done(int result, void *userdata)
+{
+        struct reading *r = userdata;
+
+        r->result = result;
+        r->answered = true;
+        if (r->loop)
+                loop_stop(r->loop);
+}
+
+static void expect_read(struct store *s, struct loop *l, struct reading r, int result, const char *text)
+{
+        r.loop = l;
+        store_read(s, read_work, read_done, &r);
+        assert_false(r.answered);
+        assert_int_equal(loop_run(l), 0);
+        assert_int_equal(r.result, result);
+        assert_string_equal(r.text.data ? r.text.data : "", text);
+        buffer_done(&r.text);
+}
+
+static void read_ranges(const char *url, bool other_thread)
+{
+        CLEANUP(cleanup_loop_free) struct loop *l = NULL;
+        struct reading r = {.range = {.prefix = "b/"}};
+        struct store_batch *b = store_batch_new();
+        struct store *s;
+
+        assert_int_equal(loop_new(&l, NULL), 0);
+        s = open_store(l, url);
+        for (int i = 0; i < 5; i++) {
+                _cleanup_free_ char *key = xasprintf("b/%d", i);
+
+                put_text(b, key, i == 2 ? "" : "v");
+        }
+        put_text(b, "a/9", "x");
+        put_text(b, "c/0", "x");
+        put_text(b, "b", "x");
+        store_write(s, b, NULL, NULL);
+        /* Handed over before: it is seen. */
+        expect_read(s, l, r, 0, "b/0=v b/1=v b/2= b/3=v b/4=v ");
+        r.range.descending = true;
+        expect_read(s, l, r, 0, "b/4=v b/3=v b/2= b/1=v b/0=v ");
+        r.range.beyond = "b/3";
+        expect_read(s, l, r, 0, "b/2= b/1=v b/0=v ");
+        r.max = 2;
+        expect_read(s, l, r, 0, "b/2= b/1=v ");
+        r.range.descending = false;
+        expect_read(s, l, r, 0, "b/4=v ");
+        r.range.beyond = "b/17"; /* is not there */
+        expect_read(s, l, r, 0, "b/2= b/3=v ");
+        r.range = (struct store_range){.prefix = "d/"};
+        expect_read(s, l, r, 0, "");
+        expect_read(s, l, (struct reading){.key = "b/1"}, 0, "v");
+        expect_read(s, l, (struct reading){.key = "b/2"}, 0, "");
+        expect_read(s, l, (struct reading){.key = "b/"}, -ENOENT, "");
+        b = store_batch_new();
+        store_batch_delete_prefix(b, "b/");
+        put_text(b, "b/7", "new");
+        store_write(s, b, NULL, NULL);
+        r = (struct reading){.range = {.prefix = "b/"}, .loop = l};
+        store_read(s, read_work, read_done, &r);
+        assert_int_equal(loop_run(l), 0);
+        assert_string_equal(r.text.data, "b/7=new ");
+        assert_int_equal(other_thread, !pthread_equal(r.thread, pthread_self()));
+        buffer_done(&r.text);
+        store_close(s);
+}
+
+static void test_reading_off_the_loop(void **state)
+{
+        _cleanup_free_ char *url = url_of("ranges.db");
+
+        read_ranges(url, true);
+        read_ranges("memory:", false);
+}
+
+static void test_reads_are_cancelled_at_the_end(void **state)
+{
+        CLEANUP(cleanup_loop_free) struct loop *l = NULL;
+        _cleanup_free_ char *url = url_of("cancel.db");
+        struct reading r[50] = {};
+        struct store *s;
+
+        assert_int_equal(loop_new(&l, NULL), 0);
+        s = open_store(l, url);
+        for (size_t i = 0; i < ELEMENTSOF(r); i++) {
+                struct store_batch *b = store_batch_new();
+
+                put_text(b, "b/1", "v");
+                store_write(s, b, NULL, NULL);
+                r[i].range.prefix = "b/";
+                store_read(s, read_work, read_done, &r[i]);
+        }
+        store_close(s);
+        for (size_t i = 0; i < ELEMENTSOF(r); i++) {
+                assert_true(r[i].answered);
+                buffer_done(&r[i].text);
+        }
+        assert_int_equal(r[ELEMENTSOF(r) - 1].result, -ECANCELED);
+}
+
+/* Neither holds up the other for ever. */
+static void count_write(int result, void *userdata)
+{
+        (*(size_t *)userdata)++;
+}
+
+static void test_reads_and_writes_take_turns(void **state)
+{
+        CLEANUP(cleanup_loop_free) struct loop *l = NULL;
+        _cleanup_free_ char *url = url_of("turns.db");
+        struct reading r[20] = {};
+        size_t written = 0;
+        struct store *s;
+
+        assert_int_equal(loop_new(&l, NULL), 0);
+        s = open_store(l, url);
+        for (size_t i = 0; i < ELEMENTSOF(r); i++) {
+                r[i].range.prefix = "b/";
+                store_read(s, read_work, read_done, &r[i]);
+        }
+        for (int i = 0; i < 3; i++) {
+                struct store_batch *b = store_batch_new();
+
+                put_text(b, "b/1", "v");
+                store_write(s, b, count_write, &written);
+        }
+        r[5].loop = l;
+        assert_int_equal(loop_run(l), 0);
+        assert_int_equal(written, 3); /* before the sixth of twenty reads */
+        store_close(s);
+        for (size_t i = 0; i < ELEMENTSOF(r); i++)
+                buffer_done(&r[i].text);
 }
 
 static void test_strange_files_are_refused(void **state)
@@ -248,6 +423,9 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_sqlite),
                 cmocka_unit_test(test_memory),
+                cmocka_unit_test(test_reading_off_the_loop),
+                cmocka_unit_test(test_reads_are_cancelled_at_the_end),
+                cmocka_unit_test(test_reads_and_writes_take_turns),
                 cmocka_unit_test(test_strange_files_are_refused),
                 cmocka_unit_test(test_acknowledged_survives_kill),
         };

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/base/utf8.h"
+#include "master/operator/recovery_hold.h"
 #include "master/operator/standing.h"
 #include "proto/domain.h"
 
@@ -135,6 +136,7 @@ void agent_set_state(struct agent *a, enum agent_state state)
         log_debug("agent %s (%s): %s -> %s", a->id, a->info ? a->info->hostname : "?",
                 agent_state_to_string(a->state), agent_state_to_string(state));
         agent_init_state(a, state);
+        recovery_hold_look(a->master);
         loop_timer_disarm(a->timer);
         if (a->allocated)
                 allocator_set_agent_active(a->master->allocator, a->id, agent_is_offered(a));

@@ -40,6 +40,8 @@ struct jobs;
 struct subscribers;
 struct waiter;
 struct windows;
+struct recovery_hold;
+struct roles;
 
 enum agent_state {
         AGENT_RECOVERED,    /* admitted by an earlier master, not seen by this one */
@@ -279,8 +281,10 @@ struct master {
         struct framework *queue_framework;
         struct jobs *jobs;
         struct subscribers *subscribers;
-        struct windows *windows; /* of maintenance */
-        struct waiter *waiters;  /* long polls; DL */
+        struct windows *windows;    /* of maintenance */
+        struct roles *roles;        /* their weights and quotas */
+        struct recovery_hold *hold; /* NULL: agents need not be waited for */
+        struct waiter *waiters;     /* long polls; DL */
         size_t waiter_count;
 };
 

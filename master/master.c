@@ -8,6 +8,8 @@
 #include "master/api/api.h"
 #include "master/api/credentials.h"
 #include "master/jobs/jobs.h"
+#include "master/operator/recovery_hold.h"
+#include "master/operator/roles.h"
 #include "master/operator/windows.h"
 #include "proto/domain.h"
 
@@ -165,6 +167,8 @@ static int recover(struct master *m, struct error *e)
         if (r >= 0)
                 r = store_scan(m->store, "agent/", recover_agent, m, e);
         if (r >= 0)
+                r = roles_recover(m->roles, e);
+        if (r >= 0)
                 r = windows_recover(m->windows, e);
         if (r >= 0)
                 r = jobs_recover(m->jobs, e);
@@ -174,6 +178,8 @@ static int recover(struct master *m, struct error *e)
         jobs_restore(m->jobs);
         agents_start(m);
         windows_start(m->windows);
+        if (roles_have_quotas(m->roles))
+                recovery_hold_start(m, RECOVERY_HOLD_MAX_NS);
         log_info("epoch %ju: %u agents and %zu jobs (%zu ended) from the store", (uintmax_t)m->epoch,
                 HASH_COUNT(m->agents), m->jobs->live_count + m->jobs->ended_count, m->jobs->ended_count);
         return 0;
@@ -239,6 +245,7 @@ int master_new(struct loop *l, const struct master_options *o, struct master **r
         m->jobs = jobs_new(m, plain_queue_policy_find(o->policy));
         m->subscribers = subscribers_new(m);
         m->windows = windows_new(m);
+        m->roles = roles_new(m);
         r = start(m, e);
         if (r < 0) {
                 master_free(m);
@@ -261,6 +268,8 @@ struct master *master_free(struct master *m)
         reconciliations_free(m);
         agents_stop(m);
         windows_free(m->windows);
+        recovery_hold_free(m->hold);
+        roles_free(m->roles);
         http_server_free(m->server);
         frameworks_free(m);
         subscribers_free(m->subscribers);

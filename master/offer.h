@@ -7,3 +7,5 @@
 void offer_recover(const struct offer *o, uint64_t refuse_ns);
 /* Out of the tables; what it holds stays booked. */
 void offer_free(struct offer *o);
+/* Withdraws and frees it; told: the framework hears a RESCIND. */
+void offer_rescind(struct offer *o, bool told);

@@ -107,7 +107,7 @@ static void offers_on_timer(struct loop_timer *t, void *userdata)
         offers_run(userdata);
 }
 
-static void offer_rescind(struct offer *o, bool told)
+void offer_rescind(struct offer *o, bool told)
 {
         const struct framework_ops *ops = o->framework->ops;
 

@@ -73,6 +73,11 @@ void call_drain_agent(struct api_call *c);
 void call_deactivate_agent(struct api_call *c);
 void call_reactivate_agent(struct api_call *c);
 
+/* ---- role_calls.c ---- */
+void call_list_roles(struct api_call *c);
+void call_set_quota(struct api_call *c);
+void call_set_weight(struct api_call *c);
+
 /* ---- operator_calls.c ---- */
 void call_list_maintenance(struct api_call *c);
 void call_schedule_maintenance(struct api_call *c);

@@ -54,11 +54,29 @@ static void metric_samples(struct buffer *out, const char *name, const struct sa
 
 /* ---- allocator ---- */
 
+static void metrics_of_quota(struct buffer *out, const struct allocator_role_view *role)
+{
+        for (size_t i = 0; i < role->quota_count; i++) {
+                const struct allocator_quota *q = &role->quotas[i];
+                _cleanup_free_ char *prefix =
+                        xasprintf("allocator/mesos/quota/roles/%s/resources/%s", role->name, q->name);
+
+                metric(out, milli_to_double(q->guarantee_milli), "%s/guarantee", prefix);
+                if (q->limit_milli != QUOTA_NO_LIMIT)
+                        metric(out, milli_to_double(q->limit_milli), "%s/limit", prefix);
+                metric(out, milli_to_double(resources_scalar(role->allocated, q->name)),
+                        "%s/offered_or_allocated", prefix);
+                metric(out, milli_to_double(resources_scalar(role->consumed, q->name)), "%s/consumed",
+                        prefix);
+        }
+}
+
 static void metrics_of_role(const struct allocator_role_view *role, void *userdata)
 {
         metric(userdata, (double)role->filters, "allocator/mesos/offer_filters/roles/%s/active", role->name);
         metric(userdata, (double)role->share / (double)(UINT64_C(1) << 40),
                 "allocator/mesos/roles/%s/shares/dominant", role->name);
+        metrics_of_quota(userdata, role);
 }
 
 static void metrics_of_allocator(struct buffer *out, const struct master *m)

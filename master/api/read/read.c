@@ -26,6 +26,8 @@ static const struct read_row rows[] = {
         {"/frameworks", "GET,POST", 0, read_frameworks},
         {"/tasks", "GET,POST", 0, read_tasks},
         {"/roles", "GET,POST", 0, read_roles},
+        {"/weights", "GET", 0, read_weights},
+        {"/quota", "GET", 0, read_quota},
         {"/maintenance/schedule", "GET", 0, read_maintenance_schedule},
         {"/maintenance/status", "GET", 0, read_maintenance_status},
         {"/flags", "GET", ANY_MASTER, read_flags},

@@ -28,6 +28,8 @@ void read_slaves(struct read_call *c);
 void read_frameworks(struct read_call *c);
 void read_tasks(struct read_call *c);
 void read_roles(struct read_call *c);
+void read_weights(struct read_call *c);
+void read_quota(struct read_call *c);
 void read_maintenance_schedule(struct read_call *c);
 void read_maintenance_status(struct read_call *c);
 void read_flags(struct read_call *c);

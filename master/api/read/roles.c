@@ -1,4 +1,4 @@
-/* /roles: who is in which role, and what the role holds. */
+/* /roles, /weights, /quota: who is in which role, what the role holds, and what operators set for it. */
 
 #include "master/api/read/read.h"
 
@@ -9,7 +9,10 @@ struct role_row {
         char *name;
         const struct framework **frameworks; /* of the role, or holding something in it */
         size_t framework_count;
-        struct resources allocated, offered, reserved;
+        struct resources allocated, offered, reserved, consumed;
+        uint64_t weight_milli;
+        struct allocator_quota *quotas;
+        size_t quota_count;
         UT_hash_handle hh;
 };
 
@@ -22,6 +25,7 @@ static struct role_row *row_get(struct role_row **rows, const char *name)
                 return row;
         row = NEW0(struct role_row);
         row->name = xstrdup(name);
+        row->weight_milli = 1000;
         HASH_ADD_KEYPTR(hh, *rows, row->name, strlen(row->name), row);
         return row;
 }
@@ -65,16 +69,54 @@ static void collect_framework(struct role_row **rows, const struct framework *f)
 
 static void collect_reservations(struct role_row **rows, const struct agent *a)
 {
-        _cleanup_role_sums_ struct role_sums sums = {};
+        for (size_t i = 0; agent_is_registered(a) && i < a->total.count; i++) {
+                struct resource plain = a->total.entries[i];
+                const char *role = resource_traits_role(plain.traits);
 
-        for (size_t i = 0; agent_is_registered(a) && i < a->info->n_resources; i++) {
-                const char *role = resource_role(a->info->resources[i]);
-
-                if (!str_equal(role, "*"))
-                        role_sums_add_message(&sums, role, a->info->resources[i]);
+                plain.traits = NULL;
+                if (role)
+                        resources_add_entry(&row_get(rows, role)->reserved, &plain);
         }
-        for (size_t i = 0; i < sums.count; i++)
-                resources_add(&row_get(rows, sums.items[i].role)->reserved, &sums.items[i].resources);
+}
+
+/* Roles that nobody is in are known by what was set for them. */
+static void take_settings(const struct allocator_role_view *role, void *userdata)
+{
+        struct role_row **rows = userdata, *row;
+        bool is_set = role->weight_milli != 1000 || role->quota_count > 0;
+
+        HASH_FIND_STR(*rows, role->name, row);
+        if (!row && !is_set)
+                return;
+        row = row_get(rows, role->name);
+        row->weight_milli = role->weight_milli;
+        resources_done(&row->consumed);
+        resources_copy(role->consumed, &row->consumed);
+        if (role->quota_count > 0)
+                row->quotas = xmemdup(role->quotas, role->quota_count * sizeof(*role->quotas));
+        row->quota_count = role->quota_count;
+}
+
+static int compare_rows(struct role_row *a, struct role_row *b)
+{
+        return strcmp(a->name, b->name);
+}
+
+static void rows_free(struct role_row *rows)
+{
+        struct role_row *row, *next;
+
+        HASH_ITER (hh, rows, row, next) {
+                HASH_DEL(rows, row);
+                resources_done(&row->allocated);
+                resources_done(&row->offered);
+                resources_done(&row->reserved);
+                resources_done(&row->consumed);
+                free(row->quotas);
+                free(row->frameworks);
+                free(row->name);
+                free(row);
+        }
 }
 
 static struct role_row *collect(const struct master *m)
@@ -87,28 +129,33 @@ static struct role_row *collect(const struct master *m)
                 collect_framework(&rows, f);
         HASH_ITER (hh, m->agents, a, next)
                 collect_reservations(&rows, a);
+        allocator_each_role(m->allocator, take_settings, &rows);
+        HASH_SORT(rows, compare_rows);
         return rows;
 }
 
-static int compare_rows(struct role_row *a, struct role_row *b)
+/* {"cpus": 1.0}: guarantees, or limits. */
+static void json_quantities(struct buffer *out, const char *key, const struct role_row *row, bool limits)
 {
-        return strcmp(a->name, b->name);
+        json_begin_object(out, key);
+        for (size_t i = 0; i < row->quota_count; i++) {
+                const struct allocator_quota *q = &row->quotas[i];
+
+                if (limits ? q->limit_milli == QUOTA_NO_LIMIT : q->guarantee_milli == 0)
+                        continue;
+                json_member(out, q->name);
+                json_put_double(out, NULL, milli_to_double(limits ? q->limit_milli : q->guarantee_milli));
+        }
+        json_end_object(out);
 }
 
-/* No quota can be set: no guarantee, no limit. What is consumed is what is allocated or reserved. */
 static void json_quota(struct buffer *out, const struct role_row *row)
 {
-        _cleanup_resources_ struct resources consumed = {};
-
-        resources_copy(&row->allocated, &consumed);
-        resources_add(&consumed, &row->reserved);
         json_begin_object(out, "quota");
         json_put_string(out, "role", row->name);
-        json_begin_object(out, "guarantee");
-        json_end_object(out);
-        json_begin_object(out, "limit");
-        json_end_object(out);
-        json_resources(out, "consumed", &consumed);
+        json_quantities(out, "guarantee", row, /* limits= */ false);
+        json_quantities(out, "limit", row, /* limits= */ true);
+        json_resources(out, "consumed", &row->consumed);
         json_end_object(out);
 }
 
@@ -120,7 +167,7 @@ static void json_role(struct buffer *out, const struct role_row *row)
         resources_add(&both, &row->offered);
         json_begin_object(out, NULL);
         json_put_string(out, "name", row->name);
-        json_put_double(out, "weight", 1); /* weights cannot be set yet */
+        json_put_double(out, "weight", milli_to_double(row->weight_milli));
         json_begin_array(out, "frameworks");
         for (size_t i = 0; i < row->framework_count; i++)
                 json_put_string(out, NULL, row->frameworks[i]->id);
@@ -137,19 +184,92 @@ void read_roles(struct read_call *c)
 {
         struct role_row *rows = collect(c->master), *row, *next;
 
-        HASH_SORT(rows, compare_rows);
         json_begin_object(&c->out, NULL);
         json_begin_array(&c->out, "roles");
-        HASH_ITER (hh, rows, row, next) {
+        HASH_ITER (hh, rows, row, next)
                 json_role(&c->out, row);
-                HASH_DEL(rows, row);
-                resources_done(&row->allocated);
-                resources_done(&row->offered);
-                resources_done(&row->reserved);
-                free(row->frameworks);
-                free(row->name);
-                free(row);
+        json_end_array(&c->out);
+        json_end_object(&c->out);
+        rows_free(rows);
+}
+
+/* Of the roles that have one. */
+void read_weights(struct read_call *c)
+{
+        struct role_row *rows = collect(c->master), *row, *next;
+
+        json_begin_array(&c->out, NULL);
+        HASH_ITER (hh, rows, row, next) {
+                if (row->weight_milli == 1000)
+                        continue;
+                json_begin_object(&c->out, NULL);
+                json_put_string(&c->out, "role", row->name);
+                json_put_double(&c->out, "weight", milli_to_double(row->weight_milli));
+                json_end_object(&c->out);
+        }
+        json_end_array(&c->out);
+        rows_free(rows);
+}
+
+/* The form of before limits: the guarantee as resources. */
+static void json_quota_info(struct buffer *out, const struct role_row *row)
+{
+        json_begin_object(out, NULL);
+        json_put_string(out, "role", row->name);
+        json_begin_array(out, "guarantee");
+        for (size_t i = 0; i < row->quota_count; i++) {
+                if (row->quotas[i].guarantee_milli == 0)
+                        continue;
+                json_begin_object(out, NULL);
+                json_put_string(out, "name", row->quotas[i].name);
+                json_put_string(out, "type", "SCALAR");
+                json_begin_object(out, "scalar");
+                json_put_double(out, "value", milli_to_double(row->quotas[i].guarantee_milli));
+                json_end_object(out);
+                json_end_object(out);
+        }
+        json_end_array(out);
+        json_end_object(out);
+}
+
+/* {"cpus": {"value": 1.0}} */
+static void json_quota_values(struct buffer *out, const char *key, const struct role_row *row, bool limits)
+{
+        json_begin_object(out, key);
+        for (size_t i = 0; i < row->quota_count; i++) {
+                const struct allocator_quota *q = &row->quotas[i];
+
+                if (limits ? q->limit_milli == QUOTA_NO_LIMIT : q->guarantee_milli == 0)
+                        continue;
+                json_member(out, q->name);
+                json_begin_object(out, NULL);
+                json_put_double(out, "value", milli_to_double(limits ? q->limit_milli : q->guarantee_milli));
+                json_end_object(out);
+        }
+        json_end_object(out);
+}
+
+void read_quota(struct read_call *c)
+{
+        struct role_row *rows = collect(c->master), *row, *next;
+
+        json_begin_object(&c->out, NULL);
+        json_begin_array(&c->out, "infos");
+        HASH_ITER (hh, rows, row, next)
+                if (row->quota_count > 0)
+                        json_quota_info(&c->out, row);
+        json_end_array(&c->out);
+        json_begin_array(&c->out, "configs");
+        HASH_ITER (hh, rows, row, next) {
+                if (row->quota_count == 0)
+                        continue;
+                json_begin_object(&c->out, NULL);
+                json_put_string(&c->out, "role", row->name);
+                json_quota_values(&c->out, "guarantees", row, /* limits= */ false);
+                json_quota_values(&c->out, "limits", row, /* limits= */ true);
+                json_end_object(&c->out);
         }
         json_end_array(&c->out);
         json_end_object(&c->out);
+        rows_free(rows);
 }

@@ -18,6 +18,34 @@ int query_once(const struct common_options *o, const Mete__Api__Call *call, Mete
         return r < 0 ? r : mete_client_call(c, call, 0, ret, e);
 }
 
+/* Leaves the one of this name in the list, if it is there. */
+static bool keep_role(Mete__Api__Response *response, const char *name)
+{
+        size_t kept = 0;
+
+        for (size_t i = 0; i < response->n_roles; i++)
+                if (str_equal(response->roles[i]->name, name))
+                        response->roles[kept++] = response->roles[i];
+                else
+                        message_free(response->roles[i]);
+        response->n_roles = kept;
+        return kept > 0;
+}
+
+int query_roles(const struct common_options *o, const char *name, Mete__Api__Response **ret, struct error *e)
+{
+        Mete__Api__Call call = METE__API__CALL__INIT;
+        int r;
+
+        call.type = METE__API__CALL__TYPE__LIST_ROLES;
+        r = query_once(o, &call, ret, e);
+        if (r < 0 || !name || keep_role(*ret, name))
+                return r;
+        message_free(*ret);
+        return error_set(
+                e, -ENOENT, "there is no role \"%s\": `mete roles` lists those that are in use", name);
+}
+
 int query_tasks(
         struct mete_client *c, bool all, const char *job_id, Mete__Api__Response **ret, struct error *e)
 {

@@ -7,6 +7,9 @@ int query_client(const struct common_options *o, struct mete_client **ret, struc
 /* One call on a connection of its own. */
 int query_once(const struct common_options *o, const Mete__Api__Call *call, Mete__Api__Response **ret,
         struct error *e) WARN_UNUSED;
+/* Those that are known; with a name, that one alone: -ENOENT when there is none. */
+int query_roles(const struct common_options *o, const char *name, Mete__Api__Response **ret,
+        struct error *e) WARN_UNUSED;
 /* job_id may be NULL. */
 int query_tasks(struct mete_client *c, bool all, const char *job_id, Mete__Api__Response **ret,
         struct error *e) WARN_UNUSED;

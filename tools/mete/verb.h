@@ -36,6 +36,7 @@ enum verb_exit {
 struct verb {
         struct option_parser parser; /* program is "mete <name>", "mete <verb> <name>" */
         const char *name;
+        const char *group; /* heading in `mete --help`, or NULL to stay in the group before */
         size_t options_size;
         void (*defaults)(void *options);  /* NULL: zeroes */
         int min_arguments, max_arguments; /* positional; -1: any number */

@@ -238,6 +238,7 @@ static const char *const examples[] = {
 
 const struct verb verb_dev = {
         .name = "dev",
+        .group = "This machine",
         .parser =
                 {
                         .program = "mete dev",

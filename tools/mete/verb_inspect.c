@@ -19,7 +19,7 @@ static int print_agent(struct mete_client *c, const char *id, struct error *e)
         for (size_t i = 0; i < response->n_agents && r < 0; i++) {
                 const Mete__Api__Agent *a = response->agents[i];
 
-                if (!str_equal(a->agent_id, id) && !str_equal(a->address, id))
+                if (!str_equal(a->agent_id, id) && !str_equal(a->address, id) && !str_equal(a->hostname, id))
                         continue;
                 json_print(json_of_message(&a->base), /* compact= */ false, stdout);
                 r = 0;

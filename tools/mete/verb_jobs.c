@@ -29,13 +29,36 @@ static const struct column columns[] = {
         {"WHY IT WAITS", COLUMN_LEFT},
 };
 
+static void print_state(struct table *t, const Mete__Api__Job *j)
+{
+        if (j->held)
+                table_cell(t, "held");
+        else if (j->tasks_suspended > 0 && j->tasks_suspended == j->tasks_running)
+                table_cell(t, "suspended");
+        else if (j->tasks_suspended > 0)
+                table_cellf(t, "%s, %u suspended", text_job_state(j->state), j->tasks_suspended);
+        else
+                table_cell(t, text_job_state(j->state));
+}
+
+/* Below the table, which they would make too wide. */
+static void print_warnings(const Mete__Api__Response *response)
+{
+        for (size_t i = 0; i < response->n_jobs; i++)
+                for (size_t k = 0; k < response->jobs[i]->n_warnings; k++) {
+                        _cleanup_free_ char *safe = text_safe(response->jobs[i]->warnings[k]);
+
+                        printf("%s: warning: %s\n", response->jobs[i]->job_id, safe);
+                }
+}
+
 static void print_row(struct table *t, const Mete__Api__Job *j, double now)
 {
         char age[TEXT_MAX];
 
         table_cell(t, j->job_id);
         table_cell(t, j->spec->name);
-        table_cell(t, text_job_state(j->state));
+        print_state(t, j);
         table_cell(t, text_age(j->submitted, now, age));
         table_cellf(t, "%u", j->tasks_queued);
         table_cellf(t, "%u", j->tasks_running);
@@ -61,13 +84,15 @@ static int run(void *options, int argc, char **argv, struct error *e)
                 return r;
         for (size_t i = 0; i < response->n_jobs; i++)
                 print_row(t, response->jobs[i], now);
-        if (o->common.json)
+        if (o->common.json) {
                 json_print(json_of_messages((ProtobufCMessage *const *)response->jobs, response->n_jobs),
                         /* compact= */ false, stdout);
-        else if (response->n_jobs == 0 && !o->all)
+        } else if (response->n_jobs == 0 && !o->all) {
                 printf("No job waits or runs. `mete jobs -a` shows those that have ended.\n");
-        else
+        } else {
                 table_print(t, stdout);
+                print_warnings(response);
+        }
         message_free(response);
         return VERB_EXIT_OK;
 }

@@ -29,6 +29,22 @@ static const struct column columns[] = {
         {"AGENT", COLUMN_LEFT},
 };
 
+/* What a state alone does not tell, in few words. */
+static void print_state(struct table *t, const Mete__Api__Task *task, double now)
+{
+        char text[TEXT_MAX];
+
+        if (task->suspended)
+                table_cell(t, "suspended");
+        else if (task->has_not_before && task->not_before > now &&
+                 task->state == METE__V1__TASK_STATE__TASK_STAGING)
+                table_cellf(t, "retries in %s", text_rough(task->not_before - now, text));
+        else if (task->attempts > 1 && !task_is_over(task))
+                table_cellf(t, "%s, try %u", text_task_state(task->state), task->attempts);
+        else
+                table_cell(t, text_task_state(task->state));
+}
+
 static void print_row(struct table *t, const Mete__Api__Task *task, double now)
 {
         char text[TEXT_MAX];
@@ -36,7 +52,7 @@ static void print_row(struct table *t, const Mete__Api__Task *task, double now)
 
         table_cell(t, task->task_id);
         table_cell(t, task->name);
-        table_cell(t, text_task_state(task->state));
+        print_state(t, task, now);
         if (task->has_exit_code)
                 table_cellf(t, "%d", task->exit_code);
         else

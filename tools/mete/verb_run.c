@@ -96,6 +96,7 @@ static const char *const examples[] = {
 
 const struct verb verb_run = {
         .name = "run",
+        .group = "Jobs and tasks",
         .parser =
                 {
                         .program = "mete run",

@@ -4,6 +4,7 @@
 
 #include "lib/net/codec.h"
 #include "tools/mete/all_verbs.h"
+#include "tools/mete/job_stats.h"
 #include "tools/mete/json.h"
 #include "tools/mete/query.h"
 #include "tools/mete/text.h"
@@ -12,6 +13,7 @@ struct stats_options {
         struct common_options common;
         bool all;
         bool watch;
+        char *job;
         uint64_t interval_ns;
 };
 
@@ -22,6 +24,9 @@ static const struct option_row rows[] = {
                 "print again and again, until Ctrl-C or until the tasks named have ended", 0, NULL},
         {"interval", 'i', OPTION_DURATION, offsetof(struct stats_options, interval_ns), "DURATION",
                 "time between two prints (default: 1s)", 3600 * NSEC_PER_SEC, NULL},
+        {"job", 'j', OPTION_STRING, offsetof(struct stats_options, job), "JOB",
+                "all runs with the name of this job together: how long they wait and run, what they use", 0,
+                NULL},
         OPTION_ROW_MASTER,
         OPTION_ROW_JSON,
 };
@@ -247,6 +252,12 @@ static int run(void *options, int argc, char **argv, struct error *e)
                 error_set(e, -EINVAL, "--interval: expected at least 100ms: figures are no newer than that");
                 return VERB_USAGE;
         }
+        if (o->job && (argc > 0 || o->watch || o->all)) {
+                error_set(e, -EINVAL, "--job '%s': no TASK, --watch or --all is expected beside it", o->job);
+                return VERB_USAGE;
+        }
+        if (o->job)
+                return job_stats(&o->common, o->job, e);
         r = query_client(&o->common, &c, e);
         if (r < 0)
                 return r;
@@ -260,6 +271,8 @@ static const char *const examples[] = {
         "what running tasks use, once a second",
         "mete stats --json 17",
         "the figures of job 17's tasks, running or ended, for a program",
+        "mete stats --job sweep",
+        "what to expect of the next run of sweep, from all earlier ones",
         NULL,
 };
 

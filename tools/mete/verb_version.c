@@ -58,6 +58,7 @@ static int run(void *options, int argc, char **argv, struct error *e)
 
 const struct verb verb_version = {
         .name = "version",
+        .group = "This program",
         .parser =
                 {
                         .program = "mete version",

@@ -8,6 +8,7 @@
 
 const struct verb *const verbs[] = {
         &verb_dev,
+        &verb_doctor,
         &verb_run,
         &verb_plan,
         &verb_validate,
@@ -19,10 +20,18 @@ const struct verb *const verbs[] = {
         &verb_kill,
         &verb_suspend,
         &verb_resume,
+        &verb_inspect,
+        &verb_history,
+        &verb_queue,
         &verb_agents,
         &verb_gone,
-        &verb_inspect,
-        &verb_doctor,
+        &verb_maintenance,
+        &verb_roles,
+        &verb_quota,
+        &verb_weights,
+        &verb_reserve,
+        &verb_unreserve,
+        &verb_volumes,
         &verb_version,
         &verb_completion,
         &verb_help,
@@ -74,6 +83,18 @@ static const char *const habits[][2] = {
         {"show", "inspect"},
         {"describe", "inspect"},
         {"start", "dev"},
+        {"why", "explain"},
+        {"queues", "queue"},
+        {"limits", "quota"},
+        {"freeze", "suspend"},
+        {"pause", "suspend"},
+        {"hold", "suspend"},
+        {"thaw", "resume"},
+        {"release", "resume"},
+        {"drain", "agents drain"},
+        {"cordon", "agents deactivate"},
+        {"uncordon", "agents reactivate"},
+        {"lint", "validate"},
 };
 
 const char *verb_suggest(const char *typed)
@@ -126,11 +147,13 @@ void verbs_print_help(FILE *f)
 {
         fputs("Usage: mete [--master HOST:PORT] VERB [options] [arguments]\n\n"
               "Runs tasks in containers that are a hard partition of CPU and memory, and says what each "
-              "really used.\n\n"
-              "Verbs:\n",
+              "really used.\n",
                 f);
-        for (size_t i = 0; verbs[i]; i++)
-                fprintf(f, "  %-12s%s\n", verbs[i]->name, verbs[i]->parser.summary);
+        for (size_t i = 0; verbs[i]; i++) {
+                if (verbs[i]->group)
+                        fprintf(f, "\n%s:\n", verbs[i]->group);
+                fprintf(f, "  %-13s%s\n", verbs[i]->name, verbs[i]->parser.summary);
+        }
         fputs("\nEvery verb explains itself: mete VERB --help. Those that print take --json.\n\n"
               "The master is found by --master, else METE_MASTER, else " METE_DEFAULT_MASTER ".\n\n"
               "Examples:\n"

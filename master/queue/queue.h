@@ -197,14 +197,14 @@ enum queue_reason {
         QUEUE_REASON_DEPENDENCY,  /* waits for blocking_job */
         QUEUE_REASON_BACKOFF,     /* a retry, until `when` */
         QUEUE_REASON_PARALLEL,    /* as many of its tasks run as it allows */
-        QUEUE_REASON_NO_MACHINES, /* none is registered */
+        QUEUE_REASON_NO_MACHINES, /* none is registered, or none may be used: `detail` is why */
         QUEUE_REASON_CONSTRAINTS, /* no machine meets constraint `detail` with those before it */
         QUEUE_REASON_TOO_LARGE,   /* no machine that meets them is large enough: `detail` is the resource */
         QUEUE_REASON_GANG_TOO_LARGE, /* all machines together could not hold all tasks at once */
         QUEUE_REASON_BEHIND,         /* blocking_job goes first, and what is free is kept for it */
         QUEUE_REASON_RESOURCES,      /* `detail` is missing on the machines that could hold it */
         QUEUE_REASON_NO_OFFERS, /* there is room here, but none was offered: roles with lower shares, quotas, other frameworks */
-        QUEUE_REASON_MAINTENANCE, /* it would run into maintenance windows */
+        QUEUE_REASON_MAINTENANCE, /* it would run into maintenance windows; the first ends at `when` */
         QUEUE_REASON_SUSPENDED,   /* its tasks are frozen and wait for CPU on their machines */
 };
 struct queue_factor {
@@ -217,12 +217,13 @@ struct queue_factor {
 #define QUEUE_VICTIMS_MAX 16
 struct queue_explanation {
         enum queue_reason reason;
+        struct wall_time now; /* for which it was computed */
         char detail[RESOURCE_NAME_MAX + CONSTRAINT_VALUE_MAX];
         uint64_t blocking_job; /* 0: none */
         struct wall_time when;
-        uint64_t missing_milli;   /* of `detail`, on the machine that lacks least */
-        char nearest[256];        /* that machine's host name */
-        size_t machines;          /* registered and usable */
+        uint64_t missing_milli; /* of `detail`, on the machine that lacks least; "tasks" of a gang: in all */
+        char nearest[256];      /* that machine's host name */
+        size_t machines;        /* registered and usable */
         size_t machines_matching; /* of them, that meet the constraints */
         size_t machines_large;    /* of them, that are large enough when idle */
         size_t machines_free;     /* of them, with enough free for one task, by what was offered */

@@ -1,0 +1,445 @@
+/*
+ * Why a job waits, when it is expected to start and how it got its place. Nothing is decided here; but what a pass remembers to save
+ * work (which machines meet which constraints, ends that were expected earlier) is brought up to date, which no caller can see.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "master/queue/queue_internal.h"
+
+/* What a look at all machines tells. */
+struct view {
+        struct queue *q;
+        struct job *job;
+        struct queue_explanation *x;
+        size_t windows;     /* large machines on which it would run into a maintenance */
+        size_t not_offered; /* large ones that may have room, of which there is no offer */
+        uint64_t window_end_ns;
+        uint64_t lack; /* of the nearest, in millionths */
+        const struct machine *nearest;
+        size_t resource;        /* of which the nearest lacks most, by share */
+        uint64_t missing, fits; /* fits: tasks that have a place now */
+};
+
+static uint64_t lacking(const struct amounts *have, const struct amounts *need, size_t *ret_resource)
+{
+        uint64_t sum = 0, most = 0;
+
+        *ret_resource = AMOUNTS_MAX;
+        for (size_t i = 0; i < AMOUNTS_MAX; i++) {
+                uint64_t lack;
+
+                if (need->of[i] <= have->of[i])
+                        continue;
+                lack = MAX((need->of[i] - have->of[i]) * 1000000 / need->of[i], (uint64_t)1);
+                sum += lack;
+                if (lack > most) {
+                        most = lack;
+                        *ret_resource = i;
+                }
+        }
+        return sum;
+}
+
+static void consider_nearest(struct view *v, const struct machine *m, const struct amounts *have)
+{
+        const struct amounts *need = &v->job->shape->key.need;
+        size_t resource;
+        uint64_t lack = lacking(have, need, &resource);
+
+        if (v->nearest && lack >= v->lack)
+                return;
+        v->nearest = m;
+        v->lack = lack;
+        v->resource = resource;
+        v->missing = resource < AMOUNTS_MAX ? need->of[resource] - have->of[resource] : 0;
+}
+
+/* A machine that could hold a task when idle. */
+static void look_at_large(struct view *v, const struct host *h, uint64_t now_ns, uint64_t end_ns)
+{
+        const struct amounts *need = &v->job->shape->key.need;
+        const struct place *p = h->place;
+        struct amounts free = {}, rest = h->total;
+
+        if (!window_allows(h->machine, now_ns, end_ns)) {
+                v->windows++;
+                v->window_end_ns = MIN(v->window_end_ns, h->machine->window_end.ns);
+        }
+        if (p)
+                amounts_subtract(&rest, &p->held);
+        if (p && p->offers) {
+                free = p->free_amounts;
+                v->fits += amounts_times(&free, need, UINT32_MAX);
+                v->x->machines_free += amounts_within(need, &free);
+        } else if (p && p->known) {
+                free = p->last_free;
+                v->not_offered += amounts_within(need, &free);
+        } else {
+                free = rest;
+                v->not_offered += amounts_within(need, &rest);
+        }
+        consider_nearest(v, h->machine, &free);
+}
+
+static void look_at_machines(struct view *v, uint64_t now_ns)
+{
+        struct queue *q = v->q;
+        const struct shape *s = v->job->shape;
+        struct search search;
+
+        search_start(&search, q, v->job, now_ns);
+        set_refresh(q, s->key.set);
+        v->x->machines = q->host_count;
+        for (uint32_t i = 0; i < q->host_count; i++) {
+                if (!set_holds(s->key.set, i))
+                        continue;
+                v->x->machines_matching++;
+                if (!amounts_within(&s->key.need, &q->hosts[i].total))
+                        continue;
+                v->x->machines_large++;
+                look_at_large(v, &q->hosts[i], now_ns, search.end_ns);
+        }
+        for (uint32_t i = 0; v->x->machines_large == 0 && i < q->host_count; i++)
+                if (set_holds(s->key.set, i))
+                        consider_nearest(v, q->hosts[i].machine, &q->hosts[i].total);
+        if (v->nearest)
+                (void)snprintf(v->x->nearest, sizeof(v->x->nearest), "%s", v->nearest->hostname);
+        search_done(&search);
+}
+
+/* ---- reasons ---- */
+
+static void set_detail(struct queue_explanation *x, const char *text)
+{
+        (void)snprintf(x->detail, sizeof(x->detail), "%s", text);
+}
+
+static void first_unusable(const struct machine *m, void *userdata)
+{
+        struct queue_explanation *x = userdata;
+
+        if (m->unusable && !x->detail[0])
+                set_detail(x, m->unusable);
+}
+
+/* The first constraint that leaves no machine of those that meet the ones before it. */
+static void blame_constraint(struct view *v)
+{
+        const struct constraint_set *set = v->job->shape->key.set;
+        size_t furthest = 0;
+
+        for (uint32_t i = 0; i < v->q->host_count; i++) {
+                size_t k = 0;
+
+                while (k < set->count && constraint_holds(&set->constraints[k], v->q->hosts[i].machine))
+                        k++;
+                furthest = MAX(furthest, k);
+        }
+        if (furthest < set->count) {
+                _cleanup_free_ char *text = constraint_to_string(&set->constraints[furthest]);
+
+                set_detail(v->x, text);
+        }
+}
+
+static bool reason_of_machines(struct view *v)
+{
+        struct queue_explanation *x = v->x;
+
+        if (x->machines == 0) {
+                x->reason = QUEUE_REASON_NO_MACHINES;
+                machines_each(v->q->machines, first_unusable, x);
+        } else if (x->machines_matching == 0) {
+                x->reason = QUEUE_REASON_CONSTRAINTS;
+                blame_constraint(v);
+        } else if (x->machines_large == 0) {
+                x->reason = QUEUE_REASON_TOO_LARGE;
+                set_detail(x, amount_name(&v->q->names, v->resource));
+                x->missing_milli = v->missing;
+        } else if (queue_job_is_gang(v->job) && !gang_possible(v->q, v->job)) {
+                x->reason = QUEUE_REASON_GANG_TOO_LARGE;
+        } else if (v->windows == x->machines_large) {
+                x->reason = QUEUE_REASON_MAINTENANCE;
+                x->when.ns = v->window_end_ns;
+        } else {
+                return false;
+        }
+        return true;
+}
+
+static bool reason_of_state(struct view *v)
+{
+        const struct job *j = v->job;
+        struct queue_explanation *x = v->x;
+
+        if (j->waiting == 0) {
+                x->reason = QUEUE_REASON_NONE;
+                for (const struct run *r = j->runs; r; r = r->job_next)
+                        if (r->state == RUN_SUSPENDED)
+                                x->reason = QUEUE_REASON_SUSPENDED;
+        } else if (j->spec.held) {
+                x->reason = QUEUE_REASON_HELD;
+        } else if (j->unsatisfied > 0) {
+                x->reason = QUEUE_REASON_DEPENDENCY;
+                for (size_t i = 0; i < j->spec.after_count && x->blocking_job == 0; i++)
+                        if (!j->spec.after[i].satisfied)
+                                x->blocking_job = j->spec.after[i].job;
+        } else if (j->ready == 0 || (queue_job_is_gang(j) && j->delayed_count > 0)) {
+                x->reason = QUEUE_REASON_BACKOFF;
+                x->when.ns = j->delayed_count > 0 ? j->delayed[0].until_ns : x->now.ns;
+        } else if (queue_job_takes(j) == 0) {
+                x->reason = QUEUE_REASON_PARALLEL;
+        } else {
+                return false;
+        }
+        return true;
+}
+
+/* The job that goes before it and is the reason that what is free is not given to it. */
+static uint64_t blocker(const struct view *v)
+{
+        struct queue *q = v->q;
+        uint64_t number = q->head != v->job->spec.number ? q->head : 0;
+        struct cursor c;
+
+        if (number == 0 && v->x->rank > 1) {
+                cursor_start(&c, q, v->x->now.ns);
+                const struct job *first = cursor_job(&c);
+
+                number = first && first != v->job ? first->spec.number : 0;
+                cursor_done(&c);
+        }
+        return number;
+}
+
+static void reason_of_room(struct view *v)
+{
+        struct queue_explanation *x = v->x;
+        const struct job *j = v->job;
+        uint64_t tasks = queue_job_is_gang(j) ? queue_job_takes(j) : 1;
+
+        x->blocking_job = blocker(v);
+        if (v->fits >= tasks || (v->q->config.backfill_max == 0 && x->rank > 1)) {
+                x->reason = x->blocking_job > 0 ? QUEUE_REASON_BEHIND : QUEUE_REASON_NO_OFFERS;
+        } else if (v->not_offered > 0 && tasks == 1) {
+                x->reason = QUEUE_REASON_NO_OFFERS;
+        } else {
+                x->reason = QUEUE_REASON_RESOURCES;
+                set_detail(x,
+                        tasks > 1 ? "tasks" : amount_name(&v->q->names, MIN(v->resource, AMOUNTS_MAX - 1u)));
+                x->missing_milli = tasks > 1 ? (tasks - v->fits) * 1000 : v->missing;
+        }
+}
+
+/* ---- factors ---- */
+
+static struct queue_factor *factor_add(struct queue_explanation *x, const char *name)
+{
+        assert(x->factor_count < QUEUE_FACTORS_MAX);
+        x->factors[x->factor_count].name = name;
+        return &x->factors[x->factor_count++];
+}
+
+static void factor_duration(struct view *v)
+{
+        const struct job *j = v->job;
+        struct queue_factor *f = factor_add(v->x, "expected duration");
+        uint64_t duration = queue_job_duration(j);
+        char text[DURATION_TEXT_MAX];
+        struct estimate known;
+
+        (void)snprintf(f->value, sizeof(f->value), "%s",
+                duration > 0 ? duration_format(duration, text) : "not known: goes last");
+        if (j->spec.duration_ns > 0)
+                (void)snprintf(f->note, sizeof(f->note), "declared");
+        else if (estimates_get(v->q->estimates, j->spec.user, j->spec.name, v->x->now, &known))
+                (void)snprintf(f->note, sizeof(f->note), "mean of %.3g earlier runs", known.samples);
+        else
+                (void)snprintf(f->note, sizeof(f->note), "no earlier run of this name is known");
+}
+
+static void factor_usage(struct view *v)
+{
+        const struct user *u = v->job->name->user;
+        struct queue_factor *f = factor_add(v->x, "usage");
+        char text[DURATION_TEXT_MAX];
+
+        (void)snprintf(f->value, sizeof(f->value), "%.6g core-seconds", user_usage(v->q, u, v->x->now.ns));
+        (void)snprintf(f->note, sizeof(f->note), "of %.40s, halved every %s; %zu tasks run", u->name,
+                duration_format(v->q->config.fair_half_life_ns, text), u->running);
+}
+
+static void add_factors(struct view *v)
+{
+        const struct queue_config *config = &v->q->config;
+        const struct job *j = v->job;
+        char text[DURATION_TEXT_MAX], when[WALL_TIME_TEXT_MAX];
+        struct queue_factor *f;
+
+        if (config->policy != QUEUE_FIFO && config->ageing_ns > 0) {
+                f = factor_add(v->x, "aged");
+                (void)snprintf(f->value, sizeof(f->value), "%s", j->aged ? "yes" : "no");
+                (void)snprintf(f->note, sizeof(f->note),
+                        "after %s of waiting a job goes before all that have not aged",
+                        duration_format(config->ageing_ns, text));
+        }
+        if (!j->aged && (config->policy == QUEUE_SJF || config->policy == QUEUE_SRTF)) {
+                factor_duration(v);
+        } else if (!j->aged && config->policy == QUEUE_PRIORITY) {
+                f = factor_add(v->x, "priority");
+                (void)snprintf(f->value, sizeof(f->value), "%u", j->spec.priority);
+                (void)snprintf(
+                        f->note, sizeof(f->note), "0 to %d, the highest goes first", QUEUE_PRIORITY_MAX);
+        } else if (!j->aged && config->policy == QUEUE_FAIR) {
+                factor_usage(v);
+        }
+        f = factor_add(v->x, "arrival");
+        (void)snprintf(f->value, sizeof(f->value), "%s", wall_time_format(j->spec.submitted, when));
+        (void)snprintf(f->note, sizeof(f->note), "job %ju", (uintmax_t)j->spec.number);
+}
+
+/* ---- when ---- */
+
+static const struct reservation *reservation_of(const struct queue *q, uint64_t number)
+{
+        for (size_t i = 0; i < q->reservation_count; i++)
+                if (q->reservations[i]->job == number && !q->reservations[i]->run)
+                        return q->reservations[i];
+        return NULL;
+}
+
+static uint64_t expected_start(struct view *v)
+{
+        struct queue_explanation *x = v->x;
+        const struct reservation *r = reservation_of(v->q, v->job->spec.number);
+
+        if (x->reason == QUEUE_REASON_BACKOFF)
+                return MAX(x->when.ns, x->now.ns);
+        if (x->reason != QUEUE_REASON_BEHIND && x->reason != QUEUE_REASON_RESOURCES &&
+                x->reason != QUEUE_REASON_NO_OFFERS)
+                return TIME_NEVER;
+        if (!r)
+                return forecast_start(v->q, v->job, x->now.ns);
+        x->reserved = true;
+        if (r->place->host != NO_HOST)
+                (void)snprintf(
+                        x->nearest, sizeof(x->nearest), "%s", place_host(v->q, r->place)->machine->hostname);
+        return r->at_ns == TIME_NEVER ? TIME_NEVER : MAX(r->at_ns, x->now.ns);
+}
+
+static void add_times(struct view *v)
+{
+        struct queue_explanation *x = v->x;
+        uint64_t start = expected_start(v);
+
+        x->expected_duration_ns = queue_job_duration(v->job);
+        x->has_expected_start = start != TIME_NEVER;
+        if (!x->has_expected_start)
+                return;
+        x->expected_start.ns = start;
+        x->has_expected_end = x->expected_duration_ns > 0 && x->expected_duration_ns < TIME_NEVER - start;
+        if (x->has_expected_end)
+                x->expected_end.ns = start + x->expected_duration_ns;
+}
+
+static void add_victims(struct view *v)
+{
+        uint64_t start = v->x->has_expected_start ? v->x->expected_start.ns : TIME_NEVER;
+        uint64_t look_again = v->q->look_again_ns;
+        struct search s;
+        struct victims plan;
+
+        search_start(&s, v->q, v->job, v->x->now.ns);
+        preempt_plan(&s, start, queue_job_is_gang(v->job) ? queue_job_takes(v->job) : 1, &plan);
+        for (size_t i = 0; i < plan.count && v->x->victim_count < QUEUE_VICTIMS_MAX; i++) {
+                v->x->victims[v->x->victim_count].job = plan.items[i].run->key.job->spec.number;
+                v->x->victims[v->x->victim_count].index = (uint32_t)plan.items[i].run->key.index;
+                v->x->victims[v->x->victim_count++].how = plan.items[i].how;
+        }
+        v->q->look_again_ns = look_again;
+        search_done(&s);
+        free(plan.items);
+}
+
+static void explain(struct queue *q, struct job *j, struct wall_time now, struct queue_explanation *ret)
+{
+        struct view v = {.q = q, .job = j, .x = ret, .window_end_ns = TIME_NEVER};
+
+        memset(ret, 0, sizeof(*ret));
+        ret->now.ns = MAX(now.ns, q->now.ns);
+        hosts_refresh(q);
+        q->pass++; /* what failed in the last pass need not fail now */
+        q->visits = 0;
+        ret->rank = order_rank(q, j, ret->now.ns) + 1;
+        ret->jobs = q->jobs_waiting;
+        look_at_machines(&v, ret->now.ns);
+        if (!reason_of_state(&v) && !reason_of_machines(&v)) {
+                reason_of_room(&v);
+                add_times(&v);
+                if (ret->reason == QUEUE_REASON_RESOURCES)
+                        add_victims(&v);
+        } else {
+                add_times(&v);
+        }
+        if (j->waiting > 0)
+                add_factors(&v);
+}
+
+int queue_explain(const struct queue *q, uint64_t number, struct wall_time now, struct queue_explanation *ret)
+{
+        struct job *j = queue_job_find(q, number);
+
+        if (!j)
+                return -ENOENT;
+        explain((struct queue *)q, j, now, ret);
+        return 0;
+}
+
+void queue_plan(
+        struct queue *q, const struct queue_job *job, struct wall_time now, struct queue_explanation *ret)
+{
+        struct wall_time before = q->now;
+        struct job *j;
+        int r;
+
+        memset(ret, 0, sizeof(*ret));
+        j = queue_add(q, job, &r);
+        if (!j)
+                return;
+        queue_tasks_wait(q, job->number, 0, job->count, (struct wall_time){});
+        explain(q, j, now, ret);
+        queue_drop(q, j);
+        q->now = before;
+}
+
+char *queue_pending_reason(const struct queue *q, uint64_t number, struct wall_time now)
+{
+        const struct queue_job *job = queue_find_job(q, number);
+        struct queue_explanation x;
+
+        if (!job || queue_explain(q, number, now, &x) < 0)
+                return NULL;
+        return queue_explanation_sentence(&x, job);
+}
+
+/* ---- all of them ---- */
+
+void queue_each_job(struct queue *q, struct wall_time now,
+        bool (*each)(const struct queue_job *job, uint32_t waiting, void *userdata), void *userdata)
+{
+        struct cursor c;
+        struct job *j, *next;
+        bool more = true;
+
+        cursor_start(&c, q, MAX(now.ns, q->now.ns));
+        while (more && (j = cursor_job(&c))) {
+                more = each(&j->spec, j->waiting, userdata);
+                cursor_pass(&c, j);
+        }
+        cursor_done(&c);
+        /* Those that cannot run now have no place among the others: by arrival. */
+        HASH_ITER (hh, q->jobs, j, next)
+                if (more && j->where != JOB_ORDERED)
+                        more = each(&j->spec, j->waiting, userdata);
+}

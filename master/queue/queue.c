@@ -62,7 +62,7 @@ struct queue *queue_free(struct queue *q)
         HASH_ITER (hh, q->jobs, j, next_job)
                 queue_drop(q, j);
         HASH_ITER (hh, q->offers, o, next_offer)
-                offer_free(q, o);
+                held_offer_free(q, o);
         HASH_ITER (hh, q->places, p, next_place)
                 place_free(q, p);
         HASH_ITER (hh, q->users, u, next_user) {
@@ -187,17 +187,18 @@ void queue_job_changed(struct queue *q, struct job *j)
 struct job *queue_add(struct queue *q, const struct queue_job *job, int *ret_error)
 {
         size_t names_before = q->names.count;
-        struct amounts need;
+        struct quantities need;
         struct job *j;
 
         assert(job->name && job->user);
-        *ret_error = queue_job_find(q, job->number) ? -EEXIST : amounts_of_size(&q->names, &job->size, &need);
+        *ret_error =
+                queue_job_find(q, job->number) ? -EEXIST : quantities_of_size(&q->names, &job->size, &need);
         if (*ret_error < 0)
                 return NULL;
         if (q->names.count != names_before)
                 names_changed(q);
-        need.of[AMOUNT_PORTS] = job->ports;
-        need.of[AMOUNT_CORES] = job->cores;
+        need.of[QUANTITY_PORTS] = job->ports;
+        need.of[QUANTITY_CORES] = job->cores;
         j = NEW0(struct job);
         j->spec = *job;
         j->shape = shape_get(q, job, &need);

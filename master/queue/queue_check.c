@@ -54,18 +54,18 @@ static int check_job(const struct queue *q, const struct job *j, struct error *e
 static int check_place(const struct queue *q, const struct place *p, struct error *e)
 {
         _cleanup_resources_ struct resources sum = {};
-        struct amounts held = {}, free;
+        struct quantities held = {}, free;
         const struct offer *o;
 
         DL_FOREACH2(p->offers, o, place_next)
         resources_add(&sum, &o->resources);
-        amounts_available(&q->names, &sum, &free);
+        quantities_available(&q->names, &sum, &free);
         if (!resources_equal(&sum, &p->free) || memcmp(&free, &p->free_amounts, sizeof(free)) != 0)
                 return error_set(e, -EUCLEAN, "%s: what is free there is not what its offers are", p->id);
         if (p->in_tree != (p->offers && p->host != NO_HOST))
                 return error_set(e, -EUCLEAN, "%s: it is wrongly (not) among those with offers", p->id);
         for (uint32_t i = 0; i < p->run_count; i++) {
-                amounts_add(&held, &p->runs[i]->held);
+                quantities_add(&held, &p->runs[i]->held);
                 if (p->runs[i]->at != i || p->runs[i]->place != p ||
                         (i > 0 && p->runs[i - 1]->end_ns > p->runs[i]->end_ns))
                         return error_set(e, -EUCLEAN, "%s: its runs are out of order", p->id);
@@ -88,7 +88,7 @@ static int check_user(const struct queue *q, const struct user *u, struct error 
                 waiting += j->waiting;
                 for (r = j->runs; r; r = r->job_next) {
                         running++;
-                        cpus += r->held.of[AMOUNT_CPUS];
+                        cpus += r->held.of[QUANTITY_CPUS];
                 }
         }
         if (waiting != u->waiting || running != u->running || cpus != u->milli_cpus)

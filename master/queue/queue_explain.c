@@ -21,12 +21,12 @@ struct view {
         uint64_t missing, fits; /* fits: tasks that have a place now */
 };
 
-static uint64_t lacking(const struct amounts *have, const struct amounts *need, size_t *ret_resource)
+static uint64_t lacking(const struct quantities *have, const struct quantities *need, size_t *ret_resource)
 {
         uint64_t sum = 0, most = 0;
 
-        *ret_resource = AMOUNTS_MAX;
-        for (size_t i = 0; i < AMOUNTS_MAX; i++) {
+        *ret_resource = QUANTITIES_MAX;
+        for (size_t i = 0; i < QUANTITIES_MAX; i++) {
                 uint64_t lack;
 
                 if (need->of[i] <= have->of[i])
@@ -41,9 +41,9 @@ static uint64_t lacking(const struct amounts *have, const struct amounts *need, 
         return sum;
 }
 
-static void consider_nearest(struct view *v, const struct machine *m, const struct amounts *have)
+static void consider_nearest(struct view *v, const struct machine *m, const struct quantities *have)
 {
-        const struct amounts *need = &v->job->shape->key.need;
+        const struct quantities *need = &v->job->shape->key.need;
         size_t resource;
         uint64_t lack = lacking(have, need, &resource);
 
@@ -52,32 +52,32 @@ static void consider_nearest(struct view *v, const struct machine *m, const stru
         v->nearest = m;
         v->lack = lack;
         v->resource = resource;
-        v->missing = resource < AMOUNTS_MAX ? need->of[resource] - have->of[resource] : 0;
+        v->missing = resource < QUANTITIES_MAX ? need->of[resource] - have->of[resource] : 0;
 }
 
 /* A machine that could hold a task when idle. */
 static void look_at_large(struct view *v, const struct host *h, uint64_t now_ns, uint64_t end_ns)
 {
-        const struct amounts *need = &v->job->shape->key.need;
+        const struct quantities *need = &v->job->shape->key.need;
         const struct place *p = h->place;
-        struct amounts free = {}, rest = h->total;
+        struct quantities free = {}, rest = h->total;
 
         if (!window_allows(h->machine, now_ns, end_ns)) {
                 v->windows++;
                 v->window_end_ns = MIN(v->window_end_ns, h->machine->window_end.ns);
         }
         if (p)
-                amounts_subtract(&rest, &p->held);
+                quantities_subtract(&rest, &p->held);
         if (p && p->offers) {
                 free = p->free_amounts;
-                v->fits += amounts_times(&free, need, UINT32_MAX);
-                v->x->machines_free += amounts_within(need, &free);
+                v->fits += quantities_times(&free, need, UINT32_MAX);
+                v->x->machines_free += quantities_within(need, &free);
         } else if (p && p->known) {
                 free = p->last_free;
-                v->not_offered += amounts_within(need, &free);
+                v->not_offered += quantities_within(need, &free);
         } else {
                 free = rest;
-                v->not_offered += amounts_within(need, &rest);
+                v->not_offered += quantities_within(need, &rest);
         }
         consider_nearest(v, h->machine, &free);
 }
@@ -95,7 +95,7 @@ static void look_at_machines(struct view *v, uint64_t now_ns)
                 if (!set_holds(s->key.set, i))
                         continue;
                 v->x->machines_matching++;
-                if (!amounts_within(&s->key.need, &q->hosts[i].total))
+                if (!quantities_within(&s->key.need, &q->hosts[i].total))
                         continue;
                 v->x->machines_large++;
                 look_at_large(v, &q->hosts[i], now_ns, search.end_ns);
@@ -155,7 +155,7 @@ static bool reason_of_machines(struct view *v)
                 blame_constraint(v);
         } else if (x->machines_large == 0) {
                 x->reason = QUEUE_REASON_TOO_LARGE;
-                set_detail(x, amount_name(&v->q->names, v->resource));
+                set_detail(x, quantity_name(&v->q->names, v->resource));
                 x->missing_milli = v->missing;
         } else if (queue_job_is_gang(v->job) && !gang_possible(v->q, v->job)) {
                 x->reason = QUEUE_REASON_GANG_TOO_LARGE;
@@ -226,8 +226,8 @@ static void reason_of_room(struct view *v)
                 x->reason = QUEUE_REASON_NO_OFFERS;
         } else {
                 x->reason = QUEUE_REASON_RESOURCES;
-                set_detail(x,
-                        tasks > 1 ? "tasks" : amount_name(&v->q->names, MIN(v->resource, AMOUNTS_MAX - 1u)));
+                set_detail(x, tasks > 1 ? "tasks"
+                                        : quantity_name(&v->q->names, MIN(v->resource, QUANTITIES_MAX - 1u)));
                 x->missing_milli = tasks > 1 ? (tasks - v->fits) * 1000 : v->missing;
         }
 }

@@ -12,14 +12,14 @@
 struct event {
         uint64_t at_ns;
         uint32_t host;
-        struct amounts freed;
+        struct quantities freed;
 };
 
 struct forecast {
         struct queue *q;
         uint64_t now_ns;
-        struct amounts *free; /* by host */
-        struct event *events; /* a heap, the first on top */
+        struct quantities *free; /* by host */
+        struct event *events;    /* a heap, the first on top */
         size_t count, capacity;
         size_t work;
 };
@@ -75,7 +75,7 @@ static void begin(struct forecast *f)
 static bool fits(struct forecast *f, const struct shape *s, uint32_t host)
 {
         f->work++;
-        return set_holds(s->key.set, host) && amounts_within(&s->key.need, &f->free[host]);
+        return set_holds(s->key.set, host) && quantities_within(&s->key.need, &f->free[host]);
 }
 
 /* Where one task of the job starts next; advances the time up to that. NO_HOST: it is never, or was too much work. */
@@ -90,7 +90,7 @@ static uint32_t place_task(struct forecast *f, const struct job *j, uint32_t fro
                 struct event e = event_take(f);
 
                 *time_ns = MAX(*time_ns, e.at_ns);
-                amounts_add(&f->free[e.host], &e.freed);
+                quantities_add(&f->free[e.host], &e.freed);
                 if (fits(f, s, e.host))
                         return e.host;
         }
@@ -108,7 +108,7 @@ static bool place_job(struct forecast *f, const struct job *j, uint32_t tasks, u
                 host = place_task(f, j, host, time_ns);
                 if (host == NO_HOST || f->work >= WORK_MAX)
                         return false;
-                amounts_subtract(&f->free[host], &j->shape->key.need);
+                quantities_subtract(&f->free[host], &j->shape->key.need);
                 if (duration > 0 && duration < TIME_NEVER - *time_ns)
                         event_add(f, (struct event){*time_ns + duration, host, j->shape->key.need});
         }

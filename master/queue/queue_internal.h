@@ -14,7 +14,7 @@
 
 #include <uthash.h>
 
-#include "master/queue/amounts.h"
+#include "master/queue/quantities.h"
 #include "master/queue/queue.h"
 #include "master/queue/tree.h"
 
@@ -82,14 +82,14 @@ struct constraint_set {
         uint32_t *hosts;     /* for which it holds */
         size_t host_count;
         uint64_t failed_pass; /* sizes for which there is no place in this pass: */
-        struct amounts failed[FAILED_MAX];
+        struct quantities failed[FAILED_MAX];
         size_t failed_count;
         UT_hash_handle hh;
 };
 
 /* What jobs ask of a machine for one task; shared by those that ask the same. */
 struct shape_key {
-        struct amounts need;
+        struct quantities need;
         struct constraint_set *set;
 };
 struct shape {
@@ -146,8 +146,8 @@ struct run {
         struct place *place;
         struct resources resources; /* when it runs */
         struct resources missing;   /* suspended: of that, what is not booked */
-        struct amounts held;        /* what it has now */
-        struct amounts need;        /* suspended: what it needs to go on */
+        struct quantities held;     /* what it has now */
+        struct quantities need;     /* suspended: what it needs to go on */
         uint64_t started_ns, ran_ns, cpu_ns, suspended_ns;
         uint64_t end_ns; /* expected; TIME_NEVER: not known */
         uint32_t preemptions;
@@ -178,24 +178,24 @@ struct place {
         struct offer *surplus; /* more of them */
         size_t offer_count;
         struct resources free; /* of all offers together, less what this pass has given away */
-        struct amounts free_amounts;
-        struct tree_node node; /* by free amounts */
-        struct amounts most;   /* over its subtree, in each dimension */
-        bool in_tree, used;    /* used: a decision of this pass names it */
-        bool known;            /* last_free says what was free when an offer was given back */
-        struct amounts last_free;
+        struct quantities free_amounts;
+        struct tree_node node;  /* by free amounts */
+        struct quantities most; /* over its subtree, in each dimension */
+        bool in_tree, used;     /* used: a decision of this pass names it */
+        bool known;             /* last_free says what was free when an offer was given back */
+        struct quantities last_free;
         struct run **runs; /* by expected end */
         uint32_t run_count, run_capacity, suspended;
-        struct amounts held;          /* by runs */
+        struct quantities held;       /* by runs */
         struct reservation *reserved; /* of this pass */
-        struct amounts planned;       /* freed by victims of the plan that is being made */
+        struct quantities planned;    /* freed by victims of the plan that is being made */
         bool in_plan;
         UT_hash_handle hh;
 };
 
 struct host {
         const struct machine *machine;
-        struct amounts total;
+        struct quantities total;
         struct place *place; /* NULL */
 };
 
@@ -214,7 +214,7 @@ struct reservation {
         struct run *run; /* kept for a suspended task to go on; NULL: for new ones */
         struct place *place;
         uint64_t at_ns;           /* when all it needs is expected to be free; TIME_NEVER: not known */
-        struct amounts extra;     /* will be free then and is not needed */
+        struct quantities extra;  /* will be free then and is not needed */
         struct reservation *next; /* of the same place */
 };
 
@@ -222,7 +222,7 @@ struct queue {
         struct queue_config config;
         const struct machines *machines;
         struct estimates *estimates;
-        struct amount_names names;
+        struct quantity_names names;
         struct wall_time now; /* the last time that it was told */
 
         struct job *jobs;            /* k: number -> v: struct job, owned */
@@ -328,10 +328,10 @@ void hosts_done(struct queue *q);
 void names_changed(struct queue *q); /* vectors have a further place: they are computed anew */
 struct place *place_get(struct queue *q, const char *agent);
 struct host *place_host(const struct queue *q, const struct place *p); /* NULL */
-void place_free_changed(struct queue *q, struct place *p, const struct amounts *now);
+void place_free_changed(struct queue *q, struct place *p, const struct quantities *now);
 void place_free(struct queue *q, struct place *p);
-void offer_free(struct queue *q, struct offer *o);
-struct shape *shape_get(struct queue *q, const struct queue_job *job, const struct amounts *need);
+void held_offer_free(struct queue *q, struct offer *o);
+struct shape *shape_get(struct queue *q, const struct queue_job *job, const struct quantities *need);
 void shape_unref(struct queue *q, struct shape *s);
 /* Could a machine hold it when idle? Looks at all of them when these have changed. hosts_refresh() goes before. */
 bool shape_possible(struct queue *q, struct shape *s);
@@ -375,16 +375,16 @@ bool window_allows(const struct machine *m, uint64_t now_ns, uint64_t end_ns);
 
 /* ---- queue_reserve.c ---- */
 void reservations_clear(struct queue *q);
-bool reservations_allow(const struct place *p, const struct amounts *need, uint64_t end_ns);
-void reservations_charge(struct place *p, const struct amounts *need, uint64_t end_ns);
+bool reservations_allow(const struct place *p, const struct quantities *need, uint64_t end_ns);
+void reservations_charge(struct place *p, const struct quantities *need, uint64_t end_ns);
 /* When is `need` free on this machine? *ret_extra: what is free then beyond it. TIME_NEVER: not known. */
-uint64_t place_free_at(struct queue *q, struct place *p, const struct amounts *need, uint64_t now_ns,
-        struct amounts *ret_extra);
+uint64_t place_free_at(struct queue *q, struct place *p, const struct quantities *need, uint64_t now_ns,
+        struct quantities *ret_extra);
 /* Keeps what one task of the job needs (a gang: all), where it is free first. Returns when; TIME_NEVER: not known. */
 uint64_t reserve_for_job(struct search *s);
 uint64_t reserve_for_run(struct queue *q, struct run *r, uint64_t now_ns);
 void reserve_on(struct queue *q, struct place *p, uint64_t job, struct run *r, uint64_t at_ns,
-        const struct amounts *extra);
+        const struct quantities *extra);
 
 /* ---- queue_preempt.c ---- */
 /* Makes room for tasks of the job, which would start at start_ns otherwise. True: somebody gives way. */

@@ -41,14 +41,14 @@ void queue_decisions_done(struct queue_decisions *d)
 /* The decision names all offers of the machine; what is taken is no longer free there. */
 static void use_place(struct queue *q, struct place *p, struct queue_decision *d, struct resources *taken)
 {
-        struct amounts left;
+        struct quantities left;
 
         d->offer = p->offers->number;
         for (const struct offer *o = p->offers->place_next; o; o = o->place_next)
                 d->merged[d->merged_count++] = o->number;
         d->resources = *taken;
         p->used = true;
-        amounts_available(&q->names, &p->free, &left);
+        quantities_available(&q->names, &p->free, &left);
         place_free_changed(q, p, &left);
 }
 
@@ -60,7 +60,7 @@ static void launch(struct pass *pass, struct search *s, struct place *p)
         struct queue_decision *d = decision_add(q, QUEUE_LAUNCH, j->spec.number, index);
         struct resources taken;
 
-        amounts_take(&p->free, &j->spec.size, j->spec.ports, j->spec.cores, &taken);
+        quantities_take(&p->free, &j->spec.size, j->spec.ports, j->spec.cores, &taken);
         use_place(q, p, d, &taken);
         reservations_charge(p, &j->shape->key.need, s->end_ns);
         search_count(s, p, 1);
@@ -74,24 +74,24 @@ static bool launch_gang(struct pass *pass, struct search *s)
         struct queue *q = pass->q;
         uint32_t wanted = queue_job_takes(s->job), found;
         struct place **places = xcalloc(wanted, sizeof(struct place *));
-        const struct amounts *need = &s->job->shape->key.need;
+        const struct quantities *need = &s->job->shape->key.need;
 
         for (found = 0; found < wanted; found++) {
                 struct place *p = search_place(s);
-                struct amounts left;
+                struct quantities left;
 
                 if (!p)
                         break;
                 left = p->free_amounts;
-                amounts_subtract(&left, need);
+                quantities_subtract(&left, need);
                 place_free_changed(q, p, &left);
                 search_count(s, p, 1);
                 places[found] = p;
         }
         for (uint32_t i = 0; i < found; i++) {
-                struct amounts back = places[i]->free_amounts;
+                struct quantities back = places[i]->free_amounts;
 
-                amounts_add(&back, need);
+                quantities_add(&back, need);
                 place_free_changed(q, places[i], &back);
                 search_count(s, places[i], -1);
         }
@@ -110,7 +110,7 @@ static bool gang_could_fit(struct queue *q, const struct job *j)
                 const struct place *p = q->hosts[i].place;
 
                 if (p && p->in_tree && set_holds(j->shape->key.set, i))
-                        found += amounts_times(&p->free_amounts, &j->shape->key.need, wanted - found);
+                        found += quantities_times(&p->free_amounts, &j->shape->key.need, wanted - found);
         }
         return found >= wanted;
 }
@@ -346,7 +346,7 @@ static void give_back(struct queue *q, struct offer *o, uint64_t refuse_ns)
 
         d->offer = o->number;
         d->refuse_ns = refuse_ns;
-        offer_free(q, o);
+        held_offer_free(q, o);
 }
 
 static void end_offers(struct queue *q, struct place *p, bool keep)
@@ -357,7 +357,7 @@ static void end_offers(struct queue *q, struct place *p, bool keep)
         p->last_free = p->free_amounts;
         while (p->offers) {
                 if (p->used)
-                        offer_free(q, p->offers);
+                        held_offer_free(q, p->offers);
                 else
                         give_back(q, p->offers, DECLINE_NS);
         }

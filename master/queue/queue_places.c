@@ -16,18 +16,18 @@ static int place_compare(const struct tree_node *a, const struct tree_node *b)
 {
         const struct place *x = CONTAINER_OF(a, const struct place, node);
         const struct place *y = CONTAINER_OF(b, const struct place, node);
-        int r = compare_u64(x->free_amounts.of[AMOUNT_CPUS], y->free_amounts.of[AMOUNT_CPUS]);
+        int r = compare_u64(x->free_amounts.of[QUANTITY_CPUS], y->free_amounts.of[QUANTITY_CPUS]);
 
         if (r == 0)
-                r = compare_u64(x->free_amounts.of[AMOUNT_MEM], y->free_amounts.of[AMOUNT_MEM]);
+                r = compare_u64(x->free_amounts.of[QUANTITY_MEM], y->free_amounts.of[QUANTITY_MEM]);
         return r != 0 ? r : compare_u64(x->serial, y->serial);
 }
 
-static void raise_most(struct amounts *most, const struct tree_node *child)
+static void raise_most(struct quantities *most, const struct tree_node *child)
 {
-        const struct amounts *other = child ? &CONTAINER_OF(child, const struct place, node)->most : NULL;
+        const struct quantities *other = child ? &CONTAINER_OF(child, const struct place, node)->most : NULL;
 
-        for (size_t i = 0; other && i < AMOUNTS_MAX; i++)
+        for (size_t i = 0; other && i < QUANTITIES_MAX; i++)
                 most->of[i] = MAX(most->of[i], other->of[i]);
 }
 
@@ -48,7 +48,7 @@ void places_init(struct queue *q)
         q->generation = 1;
 }
 
-void place_free_changed(struct queue *q, struct place *p, const struct amounts *now)
+void place_free_changed(struct queue *q, struct place *p, const struct quantities *now)
 {
         bool in_tree = p->offers && p->host != NO_HOST;
 
@@ -64,9 +64,9 @@ void place_free_changed(struct queue *q, struct place *p, const struct amounts *
 
 static void recompute_free(struct queue *q, struct place *p)
 {
-        struct amounts now;
+        struct quantities now;
 
-        amounts_available(&q->names, &p->free, &now);
+        quantities_available(&q->names, &p->free, &now);
         place_free_changed(q, p, &now);
 }
 
@@ -131,7 +131,7 @@ static void add_host(const struct machine *m, void *userdata)
                 return;
         q->host_by_index[m->index] = (uint32_t)q->host_count;
         *h = (struct host){.machine = m};
-        amounts_available(&q->names, &m->total, &h->total);
+        quantities_available(&q->names, &m->total, &h->total);
         HASH_FIND_STR(q->places, m->id, h->place);
         if (h->place)
                 h->place->host = (uint32_t)q->host_count;
@@ -185,7 +185,7 @@ void names_changed(struct queue *q)
         q->machines_generation = 0; /* which no table has */
         HASH_ITER (hh, q->places, p, next) {
                 recompute_free(q, p);
-                p->held = (struct amounts){};
+                p->held = (struct quantities){};
                 p->known = false;
         }
         HASH_ITER (hh, q->runs, r, next_run) {
@@ -194,9 +194,9 @@ void names_changed(struct queue *q)
                 resources_copy(&r->resources, &held);
                 if (resources_subtract(&held, &r->missing) < 0)
                         assert(!"a suspended task lacks what it never had");
-                amounts_available(&q->names, &held, &r->held);
-                amounts_available(&q->names, &r->missing, &r->need);
-                amounts_add(&r->place->held, &r->held);
+                quantities_available(&q->names, &held, &r->held);
+                quantities_available(&q->names, &r->missing, &r->need);
+                quantities_add(&r->place->held, &r->held);
         }
 }
 
@@ -209,7 +209,7 @@ void queue_add_offer(struct queue *q, uint64_t number, const char *agent, const 
 
         HASH_FIND(hh, q->offers, &number, sizeof(number), o);
         if (o)
-                offer_free(q, o);
+                held_offer_free(q, o);
         p = place_get(q, agent);
         o = NEW0(struct offer);
         o->number = number;
@@ -234,7 +234,7 @@ static bool is_surplus(const struct offer *o)
         return false;
 }
 
-void offer_free(struct queue *q, struct offer *o)
+void held_offer_free(struct queue *q, struct offer *o)
 {
         struct place *p = o->place;
 
@@ -264,7 +264,7 @@ void queue_remove_offer(struct queue *q, uint64_t number)
                 return;
         /* It goes to somebody else: what is free there is no longer known. */
         o->place->known = false;
-        offer_free(q, o);
+        held_offer_free(q, o);
 }
 
 size_t queue_offers_held(const struct queue *q)
@@ -354,7 +354,7 @@ void set_refresh(struct queue *q, struct constraint_set *set)
 
 /* ---- shapes ---- */
 
-struct shape *shape_get(struct queue *q, const struct queue_job *job, const struct amounts *need)
+struct shape *shape_get(struct queue *q, const struct queue_job *job, const struct quantities *need)
 {
         struct shape_key key;
         struct shape *s;
@@ -400,7 +400,8 @@ bool shape_possible(struct queue *q, struct shape *s)
         s->possible = false;
         count = set->holds ? set->host_count : q->host_count;
         for (size_t i = 0; i < count && !s->possible; i++, q->visits++)
-                s->possible = amounts_within(&s->key.need, &q->hosts[set->holds ? set->hosts[i] : i].total);
+                s->possible =
+                        quantities_within(&s->key.need, &q->hosts[set->holds ? set->hosts[i] : i].total);
         return s->possible;
 }
 
@@ -414,7 +415,7 @@ bool gang_possible(struct queue *q, struct job *j)
                 return j->gang_possible;
         for (uint32_t i = 0; i < q->host_count && tasks < j->waiting; i++, q->visits++)
                 if (set_holds(set, i))
-                        tasks += amounts_times(&q->hosts[i].total, &s->key.need, j->waiting);
+                        tasks += quantities_times(&q->hosts[i].total, &s->key.need, j->waiting);
         j->gang_checked = q->generation;
         j->gang_possible = tasks >= j->waiting;
         return j->gang_possible;

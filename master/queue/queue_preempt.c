@@ -18,7 +18,7 @@ struct offering {
         bool requeue;
         uint32_t priority; /* the highest of them */
         uint64_t lost_ns;
-        struct amounts left; /* free there when the task has started */
+        struct quantities left; /* free there when the task has started */
 };
 
 static bool policy_preempts(const struct queue *q)
@@ -65,38 +65,38 @@ static int compare_victims(const void *a, const void *b, void *now)
         return x->key.index > y->key.index ? -1 : x->key.index < y->key.index;
 }
 
-static struct amounts freed_by(const struct run *r, bool requeue)
+static struct quantities freed_by(const struct run *r, bool requeue)
 {
-        struct amounts freed = {};
+        struct quantities freed = {};
 
         if (requeue)
                 return r->held;
-        freed.of[AMOUNT_CPUS] = r->held.of[AMOUNT_CPUS];
+        freed.of[QUANTITY_CPUS] = r->held.of[QUANTITY_CPUS];
         return freed;
 }
 
-static struct amounts room_at(const struct place *p)
+static struct quantities room_at(const struct place *p)
 {
         if (p->in_plan)
                 return p->planned;
         return !p->offers && p->known ? p->last_free : p->free_amounts;
 }
 
-static bool enough_with(const struct offering *o, const struct amounts *need, size_t left_out)
+static bool enough_with(const struct offering *o, const struct quantities *need, size_t left_out)
 {
-        struct amounts have = room_at(o->place);
+        struct quantities have = room_at(o->place);
 
         for (size_t i = 0; i < o->count; i++) {
-                struct amounts freed = freed_by(o->runs[i], o->requeue);
+                struct quantities freed = freed_by(o->runs[i], o->requeue);
 
                 if (i != left_out)
-                        amounts_add(&have, &freed);
+                        quantities_add(&have, &freed);
         }
-        return amounts_within(need, &have);
+        return quantities_within(need, &have);
 }
 
 /* The shortest beginning of the list that is enough, less those without whom it is still enough, the most important ones first. */
-static bool reduce(struct offering *o, const struct amounts *need)
+static bool reduce(struct offering *o, const struct quantities *need)
 {
         size_t all = o->count;
 
@@ -115,7 +115,7 @@ static bool reduce(struct offering *o, const struct amounts *need)
 
 /* One that is enough alone goes before several, unless it is more important than all of them. */
 static void prefer_one(
-        struct offering *o, struct run *const *candidates, size_t count, const struct amounts *need)
+        struct offering *o, struct run *const *candidates, size_t count, const struct quantities *need)
 {
         uint32_t highest = o->runs[o->count - 1]->key.job->spec.priority;
 
@@ -154,7 +154,7 @@ static bool is_worth_it(struct search *s, struct offering *o, uint64_t start_ns)
 /* With the candidates in o->runs, in which those that give way remain. */
 static bool choose_on(struct search *s, struct offering *o, uint64_t start_ns, bool requeue)
 {
-        const struct amounts *need = &s->job->shape->key.need;
+        const struct quantities *need = &s->job->shape->key.need;
         size_t count = o->count;
         struct run **candidates = xmemdup(o->runs, count * sizeof(struct run *));
         bool found;
@@ -174,7 +174,7 @@ static bool choose_on(struct search *s, struct offering *o, uint64_t start_ns, b
 
 static bool look_at_place(struct search *s, struct place *p, uint64_t start_ns, struct offering *o)
 {
-        const struct amounts *need = &s->job->shape->key.need;
+        const struct quantities *need = &s->job->shape->key.need;
         bool found;
 
         *o = (struct offering){.place = p};
@@ -189,11 +189,11 @@ static bool look_at_place(struct search *s, struct place *p, uint64_t start_ns, 
         if (found) {
                 o->left = room_at(p);
                 for (size_t i = 0; i < o->count; i++) {
-                        struct amounts freed = freed_by(o->runs[i], o->requeue);
+                        struct quantities freed = freed_by(o->runs[i], o->requeue);
 
-                        amounts_add(&o->left, &freed);
+                        quantities_add(&o->left, &freed);
                 }
-                amounts_subtract(&o->left, need);
+                quantities_subtract(&o->left, need);
         } else {
                 free(TAKE_PTR(o->runs));
         }
@@ -220,7 +220,7 @@ static bool is_open_to(struct search *s, uint32_t host)
                 if (r->job != s->job->spec.number)
                         return false;
         return h->place && set_holds(s->job->shape->key.set, host) &&
-               amounts_within(&s->job->shape->key.need, &h->total) &&
+               quantities_within(&s->job->shape->key.need, &h->total) &&
                window_allows(h->machine, s->now_ns, s->end_ns) && search_distinct(s, host);
 }
 
@@ -258,27 +258,22 @@ static void plan_add(struct search *s, const struct offering *o, struct victims 
         search_count(s, o->place, 1);
 }
 
-/* A gang's tasks that have a place already need nobody to give way. */
-static uint32_t place_without(struct search *s, uint32_t tasks)
+/* Tasks that fit into what is free there, or will be: nobody more needs to give way for them. Returns how many are left. */
+static uint32_t fill_place(struct search *s, uint32_t host, uint32_t tasks)
 {
-        const struct amounts *need = &s->job->shape->key.need;
+        const struct quantities *need = &s->job->shape->key.need;
+        struct place *p = s->q->hosts[host].place;
 
-        for (uint32_t i = 0; i < s->q->host_count && tasks > 0; i++) {
-                struct place *p = s->q->hosts[i].place;
+        while (tasks > 0 && is_open_to(s, host)) {
+                struct quantities room = room_at(p);
 
-                if (!p || !p->in_tree)
-                        continue;
-                while (tasks > 0 && is_open_to(s, i)) {
-                        struct amounts room = room_at(p);
-
-                        if (!amounts_within(need, &room))
-                                break;
-                        amounts_subtract(&room, need);
-                        p->in_plan = true;
-                        p->planned = room;
-                        search_count(s, p, 1);
-                        tasks--;
-                }
+                if (!quantities_within(need, &room))
+                        break;
+                quantities_subtract(&room, need);
+                p->in_plan = true;
+                p->planned = room;
+                search_count(s, p, 1);
+                tasks--;
         }
         return tasks;
 }
@@ -291,14 +286,17 @@ void preempt_plan(struct search *s, uint64_t start_ns, uint32_t tasks, struct vi
         if (!policy_preempts(s->q))
                 return;
         set_refresh(s->q, s->job->shape->key.set);
-        if (gang)
-                tasks = place_without(s, tasks);
-        for (; tasks > 0 && !failed; tasks--) {
+        for (uint32_t i = 0; gang && i < s->q->host_count && tasks > 0; i++)
+                if (s->q->hosts[i].place && s->q->hosts[i].place->in_tree)
+                        tasks = fill_place(s, i, tasks);
+        while (tasks > 0 && !failed) {
                 struct offering o = best_offering(s, start_ns);
 
                 failed = !o.place;
-                if (o.place)
+                if (o.place) {
                         plan_add(s, &o, ret);
+                        tasks = fill_place(s, o.place->host, tasks - 1);
+                }
                 free(o.runs);
         }
         for (uint32_t i = 0; i < s->q->host_count; i++)
@@ -312,7 +310,7 @@ void preempt_plan(struct search *s, uint64_t start_ns, uint32_t tasks, struct vi
 
 bool preempt_for(struct search *s, uint64_t start_ns)
 {
-        static const struct amounts nothing;
+        static const struct quantities nothing;
         struct job *j = s->job;
         struct victims plan;
         uint32_t tasks = queue_job_takes(j);

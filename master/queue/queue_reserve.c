@@ -18,7 +18,7 @@ void reservations_clear(struct queue *q)
 }
 
 void reserve_on(struct queue *q, struct place *p, uint64_t job, struct run *run, uint64_t at_ns,
-        const struct amounts *extra)
+        const struct quantities *extra)
 {
         struct reservation *r = NEW0(struct reservation);
 
@@ -37,34 +37,34 @@ static bool ends_before(const struct reservation *r, uint64_t end_ns)
         return end_ns != TIME_NEVER && end_ns <= r->at_ns;
 }
 
-bool reservations_allow(const struct place *p, const struct amounts *need, uint64_t end_ns)
+bool reservations_allow(const struct place *p, const struct quantities *need, uint64_t end_ns)
 {
         for (const struct reservation *r = p->reserved; r; r = r->next)
-                if (!ends_before(r, end_ns) && !amounts_within(need, &r->extra))
+                if (!ends_before(r, end_ns) && !quantities_within(need, &r->extra))
                         return false;
         return true;
 }
 
-void reservations_charge(struct place *p, const struct amounts *need, uint64_t end_ns)
+void reservations_charge(struct place *p, const struct quantities *need, uint64_t end_ns)
 {
         for (struct reservation *r = p->reserved; r; r = r->next)
                 if (!ends_before(r, end_ns))
-                        amounts_subtract(&r->extra, need);
+                        quantities_subtract(&r->extra, need);
 }
 
 /* What is free there now: offered, or given back a moment ago. */
-static struct amounts free_now(const struct place *p)
+static struct quantities free_now(const struct place *p)
 {
         if (!p->offers && p->known)
                 return p->last_free;
         return p->free_amounts;
 }
 
-uint64_t place_free_at(struct queue *q, struct place *p, const struct amounts *need, uint64_t now_ns,
-        struct amounts *ret_extra)
+uint64_t place_free_at(struct queue *q, struct place *p, const struct quantities *need, uint64_t now_ns,
+        struct quantities *ret_extra)
 {
-        struct amounts free = free_now(p);
-        uint64_t at = amounts_within(need, &free) ? now_ns : TIME_NEVER;
+        struct quantities free = free_now(p);
+        uint64_t at = quantities_within(need, &free) ? now_ns : TIME_NEVER;
 
         place_refresh_ends(q, p, now_ns);
         for (uint32_t i = 0; i < p->run_count; i++) {
@@ -72,18 +72,18 @@ uint64_t place_free_at(struct queue *q, struct place *p, const struct amounts *n
 
                 if (at != TIME_NEVER && r->end_ns > at)
                         break;
-                amounts_add(&free, &r->held);
-                if (at == TIME_NEVER && r->end_ns != TIME_NEVER && amounts_within(need, &free))
+                quantities_add(&free, &r->held);
+                if (at == TIME_NEVER && r->end_ns != TIME_NEVER && quantities_within(need, &free))
                         at = r->end_ns;
         }
-        amounts_subtract(&free, need);
+        quantities_subtract(&free, need);
         *ret_extra = free;
         return at;
 }
 
 uint64_t reserve_for_run(struct queue *q, struct run *r, uint64_t now_ns)
 {
-        struct amounts extra;
+        struct quantities extra;
         uint64_t at = place_free_at(q, r->place, &r->need, now_ns, &extra);
 
         reserve_on(q, r->place, r->key.job->spec.number, r, at, &extra);
@@ -93,12 +93,12 @@ uint64_t reserve_for_run(struct queue *q, struct run *r, uint64_t now_ns)
 /* ---- one task ---- */
 
 /* Parts of what is needed that are missing there, in millionths. */
-static uint64_t lack(const struct place *p, const struct amounts *need)
+static uint64_t lack(const struct place *p, const struct quantities *need)
 {
-        struct amounts free = free_now(p);
+        struct quantities free = free_now(p);
         uint64_t sum = 0;
 
-        for (size_t i = 0; i < AMOUNTS_MAX; i++)
+        for (size_t i = 0; i < QUANTITIES_MAX; i++)
                 if (need->of[i] > free.of[i])
                         sum += (need->of[i] - free.of[i]) * 1000000 / need->of[i];
         return sum;
@@ -107,7 +107,7 @@ static uint64_t lack(const struct place *p, const struct amounts *need)
 struct choice {
         struct place *place;
         uint64_t at_ns, lack;
-        struct amounts extra;
+        struct quantities extra;
 };
 
 /* Could the job ever run there, by all but what is free? */
@@ -116,8 +116,8 @@ static bool suits(struct search *s, uint32_t host)
         const struct shape *shape = s->job->shape;
         const struct host *h = &s->q->hosts[host];
 
-        return h->place && set_holds(shape->key.set, host) && amounts_within(&shape->key.need, &h->total) &&
-               search_distinct(s, host);
+        return h->place && set_holds(shape->key.set, host) &&
+               quantities_within(&shape->key.need, &h->total) && search_distinct(s, host);
 }
 
 static uint64_t end_from(const struct search *s, uint64_t at_ns)
@@ -129,7 +129,7 @@ static uint64_t end_from(const struct search *s, uint64_t at_ns)
 
 static void choose(struct search *s, uint32_t host, struct choice *best)
 {
-        const struct amounts *need = &s->job->shape->key.need;
+        const struct quantities *need = &s->job->shape->key.need;
         struct place *p = s->q->hosts[host].place;
         struct choice c = {.place = p};
 
@@ -158,12 +158,12 @@ static struct choice best_choice(struct search *s)
 
 /* ---- a gang ---- */
 
-static struct amounts free_by(struct place *p, uint64_t at_ns)
+static struct quantities free_by(struct place *p, uint64_t at_ns)
 {
-        struct amounts free = free_now(p);
+        struct quantities free = free_now(p);
 
         for (uint32_t i = 0; i < p->run_count && p->runs[i]->end_ns <= at_ns; i++)
-                amounts_add(&free, &p->runs[i]->held);
+                quantities_add(&free, &p->runs[i]->held);
         return free;
 }
 
@@ -171,8 +171,8 @@ static struct amounts free_by(struct place *p, uint64_t at_ns)
 static uint64_t tasks_by(struct search *s, uint32_t host, uint64_t at_ns, uint64_t wanted)
 {
         struct place *p = s->q->hosts[host].place;
-        struct amounts free = free_by(p, at_ns);
-        uint64_t n = amounts_times(&free, &s->job->shape->key.need, wanted);
+        struct quantities free = free_by(p, at_ns);
+        uint64_t n = quantities_times(&free, &s->job->shape->key.need, wanted);
 
         if (n > 1 && s->job->shape->key.set->distinct)
                 n = 1;
@@ -252,18 +252,18 @@ static uint64_t keep_for_gang(struct search *s, uint64_t at_ns, uint64_t wanted,
 {
         for (uint32_t i = 0; i < s->q->host_count && wanted > 0; i++) {
                 struct place *p = s->q->hosts[i].place;
-                struct amounts extra;
+                struct quantities extra;
                 uint64_t n;
 
                 if (!p || (p->reserved && p->reserved->job == s->job->spec.number) || !suits(s, i) ||
-                        (now && !amounts_within(&s->job->shape->key.need, &p->free_amounts)))
+                        (now && !quantities_within(&s->job->shape->key.need, &p->free_amounts)))
                         continue;
                 n = tasks_by(s, i, at_ns, wanted);
                 if (n == 0)
                         continue;
                 extra = free_by(p, at_ns);
                 for (uint64_t k = 0; k < n; k++)
-                        amounts_subtract(&extra, &s->job->shape->key.need);
+                        quantities_subtract(&extra, &s->job->shape->key.need);
                 reserve_on(s->q, p, s->job->spec.number, NULL, at_ns, &extra);
                 wanted -= n;
         }
@@ -282,7 +282,7 @@ static uint64_t reserve_for_gang(struct search *s)
 
 uint64_t reserve_for_job(struct search *s)
 {
-        static const struct amounts nothing;
+        static const struct quantities nothing;
         struct choice c;
 
         set_refresh(s->q, s->job->shape->key.set);

@@ -102,11 +102,11 @@ static void set_held(struct queue *q, struct run *r, const struct resources *hel
         struct user *u = r->key.job->name->user;
 
         user_advance(q, u, now_ns);
-        amounts_subtract(&r->place->held, &r->held);
-        u->milli_cpus -= r->held.of[AMOUNT_CPUS];
-        amounts_available(&q->names, held, &r->held);
-        amounts_add(&r->place->held, &r->held);
-        u->milli_cpus += r->held.of[AMOUNT_CPUS];
+        quantities_subtract(&r->place->held, &r->held);
+        u->milli_cpus -= r->held.of[QUANTITY_CPUS];
+        quantities_available(&q->names, held, &r->held);
+        quantities_add(&r->place->held, &r->held);
+        u->milli_cpus += r->held.of[QUANTITY_CPUS];
 }
 
 struct run *run_new(struct queue *q, struct job *j, uint32_t index, struct place *p,
@@ -136,7 +136,7 @@ static void leave_suspension(struct queue *q, struct run *r)
         r->place->suspended--;
         r->state = RUN_ACTIVE;
         resources_done(&r->missing);
-        r->need = (struct amounts){};
+        r->need = (struct quantities){};
 }
 
 void run_stop_giving_way(struct queue *q, struct run *r)
@@ -249,7 +249,7 @@ void queue_task_suspended(
                 /* More is kept than it ran with: it lacks nothing. */
                 resources_done(&r->missing);
         }
-        amounts_available(&q->names, &r->missing, &r->need);
+        quantities_available(&q->names, &r->missing, &r->need);
 }
 
 void run_resume(struct queue *q, struct run *r, uint64_t now_ns)

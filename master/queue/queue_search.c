@@ -85,10 +85,10 @@ static bool spreads(const struct search *s)
 /* How full would it be? Parts of each resource that stay free, in millionths: the lowest fills best. */
 static uint64_t room_left(const struct search *s, const struct place *p)
 {
-        const struct amounts *need = &s->job->shape->key.need, *total = &place_host(s->q, p)->total;
+        const struct quantities *need = &s->job->shape->key.need, *total = &place_host(s->q, p)->total;
         uint64_t sum = 0;
 
-        for (size_t i = 0; i < AMOUNTS_MAX; i++)
+        for (size_t i = 0; i < QUANTITIES_MAX; i++)
                 if (need->of[i] > 0 && total->of[i] > 0)
                         sum += (p->free_amounts.of[i] - need->of[i]) * 1000000 / total->of[i];
         return sum;
@@ -121,7 +121,7 @@ static bool look_at(struct search *s, struct place *p)
                 s->by_time = true;
                 return false;
         }
-        return !amounts_within(&s->job->shape->key.need, &p->free_amounts) || consider(s, p);
+        return !quantities_within(&s->job->shape->key.need, &p->free_amounts) || consider(s, p);
 }
 
 /* From the least free CPU on; for a spread from the most. */
@@ -129,7 +129,7 @@ static bool look_below(struct search *s, struct tree_node *n)
 {
         struct place *p = n ? CONTAINER_OF(n, struct place, node) : NULL;
 
-        if (!p || !amounts_within(&s->job->shape->key.need, &p->most))
+        if (!p || !quantities_within(&s->job->shape->key.need, &p->most))
                 return true;
         return look_below(s, spreads(s) ? n->right : n->left) && look_at(s, p) &&
                look_below(s, spreads(s) ? n->left : n->right);
@@ -147,22 +147,22 @@ static void look_at_list(struct search *s, const struct constraint_set *set)
 
 /* ---- sizes for which there is no place ---- */
 
-static bool known_to_fail(const struct queue *q, struct constraint_set *set, const struct amounts *need)
+static bool known_to_fail(const struct queue *q, struct constraint_set *set, const struct quantities *need)
 {
         if (set->failed_pass != q->pass) {
                 set->failed_pass = q->pass;
                 set->failed_count = 0;
         }
         for (size_t i = 0; i < set->failed_count; i++)
-                if (amounts_within(&set->failed[i], need))
+                if (quantities_within(&set->failed[i], need))
                         return true;
         return false;
 }
 
-static void remember_failure(struct constraint_set *set, const struct amounts *need)
+static void remember_failure(struct constraint_set *set, const struct quantities *need)
 {
         for (size_t i = 0; i < set->failed_count; i++) {
-                if (amounts_within(need, &set->failed[i])) {
+                if (quantities_within(need, &set->failed[i])) {
                         set->failed[i] = *need; /* the smaller one says more */
                         return;
                 }
@@ -182,7 +182,7 @@ void search_start(struct search *s, struct queue *q, struct job *j, uint64_t now
 struct place *search_place(struct search *s)
 {
         struct constraint_set *set = s->job->shape->key.set;
-        const struct amounts *need = &s->job->shape->key.need;
+        const struct quantities *need = &s->job->shape->key.need;
 
         s->best = NULL;
         s->candidates = 0;

@@ -20,7 +20,10 @@
 struct world_machine {
         char id[32];
         struct resources total, used, offered;
-        uint64_t offers[8];
+        struct {
+                uint64_t number;
+                struct resources resources;
+        } offers[8];
         size_t offer_count;
 };
 
@@ -94,6 +97,8 @@ static inline void world_done(struct world *w)
                 resources_done(&w->all[i].total);
                 resources_done(&w->all[i].used);
                 resources_done(&w->all[i].offered);
+                for (size_t k = 0; k < w->all[i].offer_count; k++)
+                        resources_done(&w->all[i].offers[k].resources);
         }
         for (size_t i = 0; i < w->task_count; i++) {
                 resources_done(&w->tasks[i].resources);
@@ -178,7 +183,8 @@ static inline void world_offer(struct world *w, struct world_machine *m, const s
         uint64_t number = ++w->next_offer * 10000 + (uint64_t)(m - w->all);
 
         assert_true(m->offer_count < ELEMENTSOF(m->offers));
-        m->offers[m->offer_count++] = number;
+        m->offers[m->offer_count].number = number;
+        resources_copy(what, &m->offers[m->offer_count++].resources);
         resources_add(&m->offered, what);
         queue_add_offer(w->queue, number, m->id, what);
 }
@@ -203,6 +209,8 @@ static inline void world_offer_all(struct world *w)
 
 static inline void world_forget_offers(struct world_machine *m)
 {
+        for (size_t i = 0; i < m->offer_count; i++)
+                resources_done(&m->offers[i].resources);
         m->offer_count = 0;
         resources_done(&m->offered);
 }
@@ -215,9 +223,9 @@ static inline struct world_machine *world_take(struct world *w, const struct que
         struct world_machine *m = world_machine_of_offer(w, d->offer);
 
         assert_int_equal(d->merged_count + 1, m->offer_count);
-        assert_int_equal(d->offer, m->offers[0]);
+        assert_int_equal(d->offer, m->offers[0].number);
         for (uint32_t i = 0; i < d->merged_count; i++)
-                assert_int_equal(d->merged[i], m->offers[i + 1]);
+                assert_int_equal(d->merged[i], m->offers[i + 1].number);
         assert_int_equal(resources_subtract(&m->offered, &d->resources), 0);
         resources_add(&m->used, &d->resources);
         return m;
@@ -266,14 +274,12 @@ static inline void world_decline(struct world *w, const struct queue_decision *d
         struct world_machine *m = world_machine_of_offer(w, d->offer);
         size_t i = 0;
 
-        while (i < m->offer_count && m->offers[i] != d->offer)
+        while (i < m->offer_count && m->offers[i].number != d->offer)
                 i++;
         assert_true(i < m->offer_count);
-        /* Which part of the offers it was is not kept apart here: all of them go, and come back together. */
-        for (size_t k = 0; k < m->offer_count; k++)
-                if (k != i)
-                        queue_remove_offer(w->queue, m->offers[k]);
-        world_forget_offers(m);
+        assert_int_equal(resources_subtract(&m->offered, &m->offers[i].resources), 0);
+        resources_done(&m->offers[i].resources);
+        memmove(&m->offers[i], &m->offers[i + 1], (--m->offer_count - i) * sizeof(m->offers[0]));
 }
 
 static inline void world_suspend(struct world *w, const struct queue_decision *d)

@@ -1,48 +1,48 @@
-#include "master/queue/amounts.h"
+#include "master/queue/quantities.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const fixed_names[AMOUNT_OTHERS] = {"cpus", "mem", "ports", "cores"};
+static const char *const fixed_names[QUANTITY_OTHERS] = {"cpus", "mem", "ports", "cores"};
 
-const char *amount_name(const struct amount_names *names, size_t place)
+const char *quantity_name(const struct quantity_names *names, size_t place)
 {
-        return place < AMOUNT_OTHERS ? fixed_names[place] : names->names[place - AMOUNT_OTHERS];
+        return place < QUANTITY_OTHERS ? fixed_names[place] : names->names[place - QUANTITY_OTHERS];
 }
 
-uint64_t amounts_times(const struct amounts *have, const struct amounts *need, uint64_t max)
+uint64_t quantities_times(const struct quantities *have, const struct quantities *need, uint64_t max)
 {
-        for (size_t i = 0; i < AMOUNTS_MAX; i++)
+        for (size_t i = 0; i < QUANTITIES_MAX; i++)
                 if (need->of[i] > 0)
                         max = MIN(max, have->of[i] / need->of[i]);
         return max;
 }
 
-size_t amounts_lacking(const struct amounts *have, const struct amounts *need)
+size_t quantities_lacking(const struct quantities *have, const struct quantities *need)
 {
         size_t i = 0;
 
-        while (i < AMOUNTS_MAX && need->of[i] <= have->of[i])
+        while (i < QUANTITIES_MAX && need->of[i] <= have->of[i])
                 i++;
         return i;
 }
 
-/* AMOUNTS_MAX: nobody asked for it. */
-static size_t place_of(const struct amount_names *names, const char *name)
+/* QUANTITIES_MAX: nobody asked for it. */
+static size_t place_of(const struct quantity_names *names, const char *name)
 {
         if (strcmp(name, "cpus") == 0)
-                return AMOUNT_CPUS;
+                return QUANTITY_CPUS;
         if (strcmp(name, "mem") == 0)
-                return AMOUNT_MEM;
+                return QUANTITY_MEM;
         for (size_t i = 0; i < names->count; i++)
                 if (strcmp(name, names->names[i]) == 0)
-                        return AMOUNT_OTHERS + i;
-        return AMOUNTS_MAX;
+                        return QUANTITY_OTHERS + i;
+        return QUANTITIES_MAX;
 }
 
-int amounts_of_size(struct amount_names *names, const struct resources *size, struct amounts *ret)
+int quantities_of_size(struct quantity_names *names, const struct resources *size, struct quantities *ret)
 {
-        struct amounts sum = {};
+        struct quantities sum = {};
 
         for (size_t i = 0; i < size->count; i++) {
                 const struct resource *e = &size->entries[i];
@@ -51,10 +51,10 @@ int amounts_of_size(struct amount_names *names, const struct resources *size, st
                 if (e->kind != RESOURCE_SCALAR)
                         continue;
                 place = place_of(names, e->name);
-                if (place == AMOUNTS_MAX) {
+                if (place == QUANTITIES_MAX) {
                         if (names->count == ELEMENTSOF(names->names))
                                 return -E2BIG;
-                        place = AMOUNT_OTHERS + names->count;
+                        place = QUANTITY_OTHERS + names->count;
                         (void)snprintf(names->names[names->count++], RESOURCE_NAME_MAX, "%s", e->name);
                 }
                 sum.of[place] += e->milli;
@@ -78,9 +78,10 @@ static uint64_t range_total(const struct resource *e)
         return sum;
 }
 
-void amounts_available(const struct amount_names *names, const struct resources *r, struct amounts *ret)
+void quantities_available(
+        const struct quantity_names *names, const struct resources *r, struct quantities *ret)
 {
-        *ret = (struct amounts){};
+        *ret = (struct quantities){};
         for (size_t i = 0; i < r->count; i++) {
                 const struct resource *e = &r->entries[i];
                 size_t place;
@@ -89,12 +90,12 @@ void amounts_available(const struct amount_names *names, const struct resources 
                         continue;
                 if (e->kind == RESOURCE_SCALAR) {
                         place = place_of(names, e->name);
-                        if (place < AMOUNTS_MAX)
+                        if (place < QUANTITIES_MAX)
                                 ret->of[place] += e->milli;
                 } else if (e->kind == RESOURCE_RANGES && strcmp(e->name, "ports") == 0) {
-                        ret->of[AMOUNT_PORTS] += range_total(e);
+                        ret->of[QUANTITY_PORTS] += range_total(e);
                 } else if (e->kind == RESOURCE_RANGES && strcmp(e->name, "cores") == 0) {
-                        ret->of[AMOUNT_CORES] += range_total(e);
+                        ret->of[QUANTITY_CORES] += range_total(e);
                 }
         }
 }
@@ -147,7 +148,7 @@ static void take(const struct resources *from, const char *name, enum resource_k
         assert(amount == 0);
 }
 
-void amounts_take(struct resources *from, const struct resources *size, uint32_t ports, uint32_t cores,
+void quantities_take(struct resources *from, const struct resources *size, uint32_t ports, uint32_t cores,
         struct resources *ret)
 {
         struct resources taken = {};

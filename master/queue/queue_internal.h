@@ -317,7 +317,8 @@ void run_free(struct queue *q, struct run *r);
 void run_resume(struct queue *q, struct run *r, uint64_t now_ns);
 void run_stop_giving_way(struct queue *q, struct run *r);
 uint64_t run_active_ns(const struct run *r, uint64_t now_ns); /* without the time in which it was suspended */
-uint64_t run_remaining_ns(const struct run *r, uint64_t now_ns); /* TIME_NEVER: not known */
+uint64_t run_remaining_ns(
+        const struct queue *q, const struct run *r, uint64_t now_ns); /* TIME_NEVER: not known */
 /* Runs that have lasted longer than expected get a new expectation. */
 void place_refresh_ends(struct queue *q, struct place *p, uint64_t now_ns);
 
@@ -377,6 +378,7 @@ bool window_allows(const struct machine *m, uint64_t now_ns, uint64_t end_ns);
 void reservations_clear(struct queue *q);
 bool reservations_allow(const struct place *p, const struct quantities *need, uint64_t end_ns);
 void reservations_charge(struct place *p, const struct quantities *need, uint64_t end_ns);
+void reservations_refund(struct place *p, const struct quantities *need, uint64_t end_ns);
 /* When is `need` free on this machine? *ret_extra: what is free then beyond it. TIME_NEVER: not known. */
 uint64_t place_free_at(struct queue *q, struct place *p, const struct quantities *need, uint64_t now_ns,
         struct quantities *ret_extra);

@@ -113,7 +113,7 @@ bool order_goes_before(const struct queue *q, const struct job *j, const struct 
         case QUEUE_SJF:
                 return order_key(q, j) < order_key(q, other);
         case QUEUE_SRTF:
-                return duration > 0 && duration < run_remaining_ns(r, now_ns);
+                return duration > 0 && duration < run_remaining_ns(q, r, now_ns);
         case QUEUE_FIFO:
                 return j->spec.number < other->spec.number;
         default:

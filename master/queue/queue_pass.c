@@ -85,6 +85,7 @@ static bool launch_gang(struct pass *pass, struct search *s)
                 left = p->free_amounts;
                 quantities_subtract(&left, need);
                 place_free_changed(q, p, &left);
+                reservations_charge(p, need, s->end_ns);
                 search_count(s, p, 1);
                 places[found] = p;
         }
@@ -93,6 +94,7 @@ static bool launch_gang(struct pass *pass, struct search *s)
 
                 quantities_add(&back, need);
                 place_free_changed(q, places[i], &back);
+                reservations_refund(places[i], need, s->end_ns);
                 search_count(s, places[i], -1);
         }
         for (uint32_t i = 0; found == wanted && i < found; i++)
@@ -149,7 +151,7 @@ static uint64_t run_order(const struct queue *q, const struct run *r)
 {
         switch (r->aged ? QUEUE_FIFO : q->config.policy) {
         case QUEUE_SRTF:
-                return run_remaining_ns(r, q->now.ns);
+                return run_remaining_ns(q, r, q->now.ns);
         case QUEUE_SJF:
         case QUEUE_PRIORITY:
                 return order_key(q, r->key.job);
@@ -198,7 +200,7 @@ static void resume(struct pass *pass, struct run *r)
 {
         struct queue *q = pass->q;
         struct place *p = r->place;
-        uint64_t remaining = run_remaining_ns(r, pass->now_ns);
+        uint64_t remaining = run_remaining_ns(q, r, pass->now_ns);
         uint64_t end = remaining == TIME_NEVER ? TIME_NEVER : pass->now_ns + remaining;
         struct queue_decision *d;
         struct resources taken;

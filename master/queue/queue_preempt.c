@@ -33,13 +33,13 @@ static bool may_give_way(struct search *s, const struct run *r)
         const struct job *j = r->key.job;
         uint64_t ran_ns = s->now_ns - MIN(s->now_ns, r->started_ns), remaining;
 
-        if (r->state != RUN_ACTIVE || r->giving_way || j == s->job || !j->spec.preemptible ||
+        if (r->state != RUN_ACTIVE || r->giving_way || r->resuming || j == s->job || !j->spec.preemptible ||
                 r->preemptions >= q->config.preemptions_max || !order_goes_before(q, s->job, r, s->now_ns))
                 return false;
         /* Ageing decides who goes first among those that wait; it takes nothing from those that run. */
         if (s->job->aged && !r->aged)
                 return false;
-        remaining = run_remaining_ns(r, s->now_ns);
+        remaining = run_remaining_ns(q, r, s->now_ns);
         if (remaining <= q->config.min_gain_ns)
                 return false;
         if (ran_ns >= q->config.grace_ns)
@@ -49,11 +49,11 @@ static bool may_give_way(struct search *s, const struct run *r)
 }
 
 /* Who gives way first: the least important, then who takes longest, then who came last. */
-static int compare_victims(const void *a, const void *b, void *now)
+static int compare_victims(const void *a, const void *b, void *search)
 {
         const struct run *x = *(struct run *const *)a, *y = *(struct run *const *)b;
-        uint64_t now_ns = *(const uint64_t *)now;
-        uint64_t rx = run_remaining_ns(x, now_ns), ry = run_remaining_ns(y, now_ns);
+        const struct search *s = search;
+        uint64_t rx = run_remaining_ns(s->q, x, s->now_ns), ry = run_remaining_ns(s->q, y, s->now_ns);
         const struct queue_job *jx = &x->key.job->spec, *jy = &y->key.job->spec;
 
         if (jx->priority != jy->priority)
@@ -182,7 +182,7 @@ static bool look_at_place(struct search *s, struct place *p, uint64_t start_ns, 
         for (uint32_t i = 0; i < p->run_count; i++)
                 if (may_give_way(s, p->runs[i]))
                         o->runs[o->count++] = p->runs[i];
-        qsort_r(o->runs, o->count, sizeof(struct run *), compare_victims, &s->now_ns);
+        qsort_r(o->runs, o->count, sizeof(struct run *), compare_victims, s);
         found = o->count > 0 &&
                 (choose_on(s, o, start_ns, false) || (s->q->config.preemption == QUEUE_PREEMPT_REQUEUE &&
                                                              choose_on(s, o, start_ns, true)));

@@ -52,6 +52,13 @@ void reservations_charge(struct place *p, const struct quantities *need, uint64_
                         quantities_subtract(&r->extra, need);
 }
 
+void reservations_refund(struct place *p, const struct quantities *need, uint64_t end_ns)
+{
+        for (struct reservation *r = p->reserved; r; r = r->next)
+                if (!ends_before(r, end_ns))
+                        quantities_add(&r->extra, need);
+}
+
 /* What is free there now: offered, or given back a moment ago. */
 static struct quantities free_now(const struct place *p)
 {

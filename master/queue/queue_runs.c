@@ -32,13 +32,25 @@ static uint64_t expected_end(const struct run *r)
         return r->started_ns + (duration > r->ran_ns ? duration - r->ran_ns : 0);
 }
 
-uint64_t run_remaining_ns(const struct run *r, uint64_t now_ns)
+/* Longer than was expected: as those that lasted as long did. Nothing known: for ever, as far as anybody can tell. */
+static uint64_t residual(const struct queue *q, const struct run *r, uint64_t now_ns)
+{
+        const struct job *j = r->key.job;
+        uint64_t more = estimates_residual(q->estimates, j->spec.user, j->spec.name, run_active_ns(r, now_ns),
+                (struct wall_time){now_ns});
+
+        return more > 0 ? more : TIME_NEVER;
+}
+
+uint64_t run_remaining_ns(const struct queue *q, const struct run *r, uint64_t now_ns)
 {
         uint64_t duration = queue_job_duration(r->key.job);
 
-        if (r->state == RUN_ACTIVE)
-                return r->end_ns == TIME_NEVER ? TIME_NEVER : r->end_ns - MIN(r->end_ns, now_ns);
-        return duration == 0 ? TIME_NEVER : duration - MIN(duration, r->ran_ns);
+        if (r->state == RUN_ACTIVE && r->end_ns > now_ns)
+                return r->end_ns == TIME_NEVER ? TIME_NEVER : r->end_ns - now_ns;
+        if (r->state == RUN_SUSPENDED && duration > r->ran_ns)
+                return duration - r->ran_ns;
+        return residual(q, r, now_ns);
 }
 
 /* ---- by expected end, on each machine ---- */
@@ -85,12 +97,9 @@ static void runs_add(struct place *p, struct run *r)
 void place_refresh_ends(struct queue *q, struct place *p, uint64_t now_ns)
 {
         for (uint32_t looked = p->run_count; looked > 0 && p->runs[0]->end_ns <= now_ns; looked--) {
-                struct run *r = p->runs[0];
-                const struct job *j = r->key.job;
-                uint64_t more = estimates_residual(q->estimates, j->spec.user, j->spec.name,
-                        run_active_ns(r, now_ns), (struct wall_time){now_ns});
+                uint64_t more = residual(q, p->runs[0], now_ns);
 
-                runs_move(r, more > 0 ? now_ns + more : TIME_NEVER);
+                runs_move(p->runs[0], more != TIME_NEVER ? now_ns + more : TIME_NEVER);
         }
 }
 

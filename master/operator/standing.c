@@ -269,7 +269,8 @@ void agent_standing_take(struct agent *a, const Mete__Checkpoint__AdmittedAgent 
 
 void agent_standing_describe(const struct agent *a, Mete__Api__Agent *ret)
 {
-        ret->has_deactivated = ret->deactivated = a->standing.deactivated;
+        ret->has_deactivated = true;
+        ret->deactivated = a->standing.deactivated;
         ret->drain = view_of_drain(a);
 }
 

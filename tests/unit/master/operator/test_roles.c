@@ -140,22 +140,13 @@ static void test_what_cannot_hold(void **state)
 static void test_a_limit_below_what_is_in_use(void **state)
 {
         struct fixture x = {};
-        struct task *t;
+        _cleanup_resources_ struct resources need = {};
+        struct allocator_usage use;
 
         start(&x);
-        t = launch_task(&x, "1", NULL); /* of "*" */
-        free(t->role);
-        t->role = xstrdup("*");
-        assert_int_equal(allocator_set_framework_roles(
-                                 x.master->allocator, x.f->id, (const char *const[]){"r", "*"}, 2),
-                0);
-        {
-                _cleanup_resources_ struct resources need = {};
-                struct allocator_usage use = {x.f->id, "r/s", &need};
-
-                resources_set_scalar(&need, "cpus", 2000);
-                assert_int_equal(allocator_allocate(x.master->allocator, x.agent_id, &use), 0);
-        }
+        use = (struct allocator_usage){x.f->id, "r/s", &need};
+        resources_set_scalar(&need, "cpus", 2000);
+        assert_int_equal(allocator_allocate(x.master->allocator, x.agent_id, &use), 0);
         refused(&x, -EBUSY, LIMIT("r", "1"), "quotas", "the limit of 'r' is 1 cpus, and 2 cpus are in use");
         quota(&x, LIMIT("r", "2"));
         assert_false(warns(&x, "r", "in use"));
@@ -200,6 +191,7 @@ static void test_a_quota_takes_effect_and_is_kept(void **state)
         assert_null(quota_of(&x, "a/b"));
         begin_again(&x);
         assert_null(quota_of(&x, "a/b"));
+        assert_null(roles_find(x.master->roles, "a/b"));
         assert_false(roles_have_quotas(x.master->roles));
         fixture_stop(&x);
 }

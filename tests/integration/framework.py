@@ -3,7 +3,7 @@
 The scheduler appends each event to the file EVENTS, a line each, and makes calls of the lines that appear in CALLS: a call as the API
 has it (framework_id and agent_id are filled in), {"launch": [TaskInfo...]} or {"launch_group": {...}} into the next offer, {"hold": true} to
 acknowledge nothing from then on. Words after that: "volatile" (does not checkpoint), "old" (knows no partitions),
-"failover=SECONDS", "id=FRAMEWORK" (comes back under it). The executor does what tasks' data and messages say: see class Executor.
+"failover=SECONDS", "id=FRAMEWORK" (comes back under it), "role=NAME", "regions" (knows of them). The executor does what tasks' data and messages say: see class Executor.
 """
 import base64
 import http.client
@@ -119,8 +119,8 @@ class Scheduler:
 
     def run(self, words):
         options = dict(word.split("=", 1) for word in words if "=" in word)
-        capabilities = ["MULTI_ROLE", "RESERVATION_REFINEMENT"] + ([] if "old" in words else ["PARTITION_AWARE"])
-        info = {"user": "nobody", "name": "test", "roles": ["*"], "checkpoint": "volatile" not in words,
+        capabilities = ["MULTI_ROLE", "RESERVATION_REFINEMENT"] + ([] if "old" in words else ["PARTITION_AWARE"]) + (["REGION_AWARE"] if "regions" in words else [])
+        info = {"user": "nobody", "name": "test", "roles": [options.get("role", "*")], "checkpoint": "volatile" not in words,
                 "failover_timeout": float(options.get("failover", 3600)), "capabilities": [{"type": c} for c in capabilities]}
         body = {"type": "SUBSCRIBE", "subscribe": {"framework_info": info}}
         if "id" in options:

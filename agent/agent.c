@@ -18,6 +18,7 @@
 #include "agent/recover.h"
 #include "agent/registration.h"
 #include "agent/shim/spawn.h"
+#include "agent/volumes.h"
 #include "bpf/bpf.h"
 #include "lib/base/log.h"
 
@@ -115,6 +116,7 @@ static void describe_host(struct agent *a)
                                               : xasprintf("%s:%u", o->address, (unsigned)o->port);
         a->bpf_dir = xasprintf("%s/bpf", o->runtime_dir);
         a->socket_dir = xasprintf("%s/" AGENT_SOCKET_DIR_NAME, o->runtime_dir);
+        a->volumes_dir = xasprintf("%s/volumes", o->work_dir);
 }
 
 static void log_missing_isolations(struct agent *a)
@@ -244,6 +246,8 @@ static int start(struct agent *a, struct error *e)
                 r = agent_api_new(a, &a->api, e);
         if (r == 0)
                 r = fetcher_new(a, &a->fetcher, e);
+        if (r == 0)
+                r = volumes_new(a, &a->volumes, e);
         if (r < 0)
                 return r;
         open_probes(a);
@@ -252,6 +256,7 @@ static int start(struct agent *a, struct error *e)
         r = recover_containers(a, e);
         if (r < 0)
                 return r;
+        volumes_recovered(a->volumes);
         a->sampler = usage_sampler_new(a);
         master_link_start(a->link);
         log_info("agent %s on %s: %.3g cores, %.1f GiB, measuring by %s", METE_VERSION, a->endpoint,
@@ -334,6 +339,7 @@ static void stop_parts(struct agent *a)
         a->sampler = usage_sampler_free(a->sampler);
         HASH_ITER (hh, a->containers, c, tmp)
                 container_free(c);
+        a->volumes = volumes_free(a->volumes);
         a->fetcher = fetcher_free(a->fetcher);
         leftovers_stop(&a->leftovers);
         gc_stop(&a->gc);
@@ -365,6 +371,7 @@ void agent_stop(struct agent *a)
         free(a->bpf_dir);
         free(a->endpoint);
         free(a->socket_dir);
+        free(a->volumes_dir);
         identity_done(&a->identity);
         close_fd(a->shim_exe_fd);
         close_fd(a->overlays_fd);

@@ -24,6 +24,7 @@ struct http_server;
 struct master_link;
 struct launch_times;
 struct usage_sampler;
+struct volumes;
 
 /* Since the agent's start, for /metrics/snapshot. */
 #define AGENT_TASK_STATES 16
@@ -52,6 +53,7 @@ struct agent {
         char boot_id[BOOT_ID_MAX];
         char *endpoint;   /* "host:port" of our API */
         char *socket_dir; /* <runtime-dir>/socket: holds our unix socket, shown to executors */
+        char *volumes_dir; /* <work-dir>/volumes */
 
         int work_fd;        /* <work-dir> */
         int meta_fd;        /* <work-dir>/meta */
@@ -67,6 +69,7 @@ struct agent {
                 *executors; /* k: framework id '\n' executor id -> v: its container's; those that live */
         struct master_link *link;
         struct usage_sampler *sampler;
+        struct volumes *volumes; /* owned */
         struct leftovers leftovers;
         struct gc gc;
         struct launch_times *launch_times; /* owned */

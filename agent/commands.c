@@ -8,6 +8,7 @@
 #include "agent/launch.h"
 #include "agent/master_link.h"
 #include "agent/status_message.h"
+#include "agent/volumes.h"
 #include "lib/base/log.h"
 #include "lib/net/codec.h"
 
@@ -132,6 +133,12 @@ static void on_suspend(struct agent *a, const Mete__Agent__Command *cmd)
                 suspension_command(a, cmd->suspend);
 }
 
+static void on_assign(struct agent *a, const Mete__Agent__Command *cmd)
+{
+        if (cmd->assign)
+                volumes_assign(a->volumes, cmd->assign);
+}
+
 static const struct {
         Mete__Agent__Command__Type type;
         void (*handler)(struct agent *a, const Mete__Agent__Command *cmd);
@@ -146,10 +153,13 @@ static const struct {
         {METE__AGENT__COMMAND__TYPE__SHUTDOWN_FRAMEWORK, on_shutdown_framework},
         {METE__AGENT__COMMAND__TYPE__UPDATE_FRAMEWORK, on_update_framework},
         {METE__AGENT__COMMAND__TYPE__SUSPEND, on_suspend},
+        {METE__AGENT__COMMAND__TYPE__ASSIGN, on_assign},
 };
 
 void commands_execute(struct agent *a, const Mete__Agent__Command *cmd)
 {
+        if (volumes_defer(a->volumes, cmd))
+                return;
         for (size_t i = 0; i < ELEMENTSOF(handlers); i++) {
                 if (handlers[i].type == cmd->type) {
                         handlers[i].handler(a, cmd);

@@ -14,6 +14,7 @@
 #include "agent/fetcher.h"
 #include "agent/shim/log_read.h"
 #include "agent/task.h"
+#include "agent/volumes.h"
 #include "lib/base/log.h"
 #include "lib/base/table.h"
 #include "lib/linux/syscall.h"
@@ -454,6 +455,7 @@ void container_end(struct agent_container *c, const struct task_outcome *outcome
         c->view.sandbox_fd = close_fd(c->view.sandbox_fd);
         if (container_sandbox(c))
                 gc_add(&a->gc, container_sandbox(c));
+        volumes_container_ended(a->volumes, c);
         agent_api_container_ended(a, container_id(c));
         /* After the loop has sent what waits: the end is news, the removal of cgroups (about a millisecond) is not. */
         c->cleanup_due = true;

@@ -27,6 +27,7 @@
 #include "agent/shim/spawn.h"
 #include "agent/status_message.h"
 #include "agent/task_spec.h"
+#include "agent/volumes.h"
 #include "lib/base/id.h"
 #include "lib/base/log.h"
 #include "lib/net/codec.h"
@@ -51,6 +52,7 @@ static struct task_place place_of(const struct agent_container *c, bool recovere
                 .container_id = container_id(c),
                 .sandbox_in_container = launch_sandbox_in_container(c),
                 .sandbox_path = c->info->sandbox,
+                .volumes_dir = c->agent->volumes_dir,
                 .milli_cpus = recovered ? UINT64_MAX : o->milli_cpus,
                 .memory_bytes = recovered ? UINT64_MAX : o->memory_bytes,
                 .executor = c->executor != NULL,
@@ -253,6 +255,8 @@ static int prepare(struct agent_container *c, struct error *e)
         launch_clock_mark(&c->clock, LAUNCH_STAGE_SANDBOX);
         int r = isolators_prepare(&c->agent->host, &c->view, c->plan, e);
         launch_clock_mark(&c->clock, LAUNCH_STAGE_PREPARE);
+        if (r == 0)
+                r = volumes_give(c->agent->volumes, c, e);
         return r == 0 ? give_sandbox(c, e) : r;
 }
 

@@ -167,6 +167,16 @@ void master_link_suspended(struct master_link *l, Mete__Agent__Call__Suspended *
                 send_call(l, &call, on_call_done);
 }
 
+void master_link_assigned(struct master_link *l, Mete__Agent__Call__Assigned *m)
+{
+        Mete__Agent__Call call = METE__AGENT__CALL__INIT;
+
+        call.type = METE__AGENT__CALL__TYPE__ASSIGNED;
+        call.assigned = m;
+        if (master_link_ready(l))
+                send_call(l, &call, on_call_done);
+}
+
 static void on_message_done(const struct http_response *r, void *userdata)
 {
         struct message_call *m = userdata;

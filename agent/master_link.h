@@ -21,6 +21,7 @@ void master_link_update(struct master_link *l, const Mete__Agent__StatusUpdate *
 void master_link_usage(struct master_link *l, Mete__Agent__Call__Usage *u);
 /* Nothing while the master is away: it asks again, and a registration says what is suspended. */
 void master_link_suspended(struct master_link *l, Mete__Agent__Call__Suspended *m);
+void master_link_assigned(struct master_link *l, Mete__Agent__Call__Assigned *m);
 /* From an executor to its framework: dropped while the master is away. */
 void master_link_message(struct master_link *l, const char *framework_id, const char *executor_id,
         const void *data, size_t len);

@@ -9,6 +9,7 @@
 
 #include "agent/checks/task_watch.h"
 #include "agent/task_environment.h"
+#include "agent/volume_ref.h"
 #include "lib/base/id.h"
 #include "lib/base/resources.h"
 
@@ -177,6 +178,32 @@ static int fill_resources(const Mete__V1__TaskInfo *t, const struct task_place *
         }
         int r = fill_cpus(t, place->milli_cpus, s, e);
         return r == 0 ? fill_memory(t, place->memory_bytes, s, e) : r;
+}
+
+/* ---- volumes ---- */
+
+static int fill_volumes(const Mete__V1__TaskInfo *t, const struct task_place *place, struct container_spec *s,
+        struct error *e)
+{
+        _cleanup_volume_refs_ struct volume_refs refs = {0};
+
+        int r = volume_refs_parse(t->resources, t->n_resources, "task.resources", &refs, e);
+        if (r < 0 || refs.count == 0)
+                return r;
+        if (!place->volumes_dir)
+                return error_set(e, -ENOTSUP, "task.resources: this agent has no persistent volumes");
+        s->volumes = xcalloc(refs.count, sizeof(*s->volumes));
+        for (; s->volume_count < refs.count; s->volume_count++) {
+                const struct volume_ref *x = &refs.items[s->volume_count];
+
+                s->volumes[s->volume_count] = (struct container_volume){
+                        .source = xasprintf("%s/%s", place->volumes_dir, x->path),
+                        .base = xstrdup(x->target[0] == '/' ? "/" : place->sandbox_in_container),
+                        .target = xstrdup(x->target),
+                        .read_only = x->read_only,
+                };
+        }
+        return 0;
 }
 
 /* ---- command ---- */
@@ -411,6 +438,8 @@ static int fill(const Mete__Agent__Command__Launch *launch, const struct task_pl
                 r = refuse_unsupported(t, e);
         if (r == 0)
                 r = fill_resources(t, place, s, e);
+        if (r == 0)
+                r = fill_volumes(t, place, s, e);
         if (r == 0)
                 r = fill_command(t->command, s, e);
         if (r < 0)

@@ -14,6 +14,7 @@ struct task_place {
         const char *container_id;
         const char *sandbox_in_container;
         const char *sandbox_path; /* on the host */
+        const char *volumes_dir;  /* on the host: persistent volumes; NULL: there are none */
         uint64_t milli_cpus;      /* what this agent has: a request beyond it is a mistake */
         uint64_t memory_bytes;
 

@@ -43,6 +43,14 @@ struct container_rlimit {
         uint64_t soft, hard;
 }; /* UINT64_MAX = unlimited */
 
+/* A directory of the host that the task sees. */
+struct container_volume {
+        char *source; /* on the host; a directory that only root could replace */
+        char *base;   /* of the container: its root, or the sandbox */
+        char *target; /* below base; no part of it may be a link */
+        bool read_only;
+};
+
 /*
  * Where an executor finds the agent's socket. The directory is shown, not the socket: an agent that starts again makes a new one, which
  * appears there.
@@ -76,6 +84,8 @@ struct container_spec {
         bool seccomp_unconfined;
         struct container_rlimit *rlimits;
         size_t rlimit_count;
+        struct container_volume *volumes;
+        size_t volume_count;
 };
 void container_spec_done(struct container_spec *s);
 

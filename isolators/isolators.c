@@ -5,7 +5,8 @@
 #include <string.h>
 
 /* Cgroup before probes: the slot is the cgroup's. User before capabilities before seccomp: each depends on the one before,
- * and the plan keeps this order within its last phase. Both before the root file system: what is hidden depends on who looks. */
+ * and the plan keeps this order within its last phase. Both before the root file system: what is hidden depends on who looks.
+ * Volumes behind it: they are mounted in the sandbox. */
 const struct isolator *const isolators[] = {
         &isolator_cgroup,
         &isolator_probes,
@@ -14,6 +15,7 @@ const struct isolator *const isolators[] = {
         &isolator_user,
         &isolator_capabilities,
         &isolator_rootfs,
+        &isolator_volumes,
         &isolator_paths,
         &isolator_privileges,
         &isolator_seccomp,
@@ -30,6 +32,12 @@ void container_spec_done(struct container_spec *s)
                 free(*p);
         for (size_t i = 0; i < s->rlimit_count; i++)
                 free(s->rlimits[i].type);
+        for (size_t i = 0; i < s->volume_count; i++) {
+                free(s->volumes[i].source);
+                free(s->volumes[i].base);
+                free(s->volumes[i].target);
+        }
+        free(s->volumes);
         free(s->container_id);
         free(s->argv);
         free(s->program);

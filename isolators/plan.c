@@ -45,7 +45,7 @@ static const struct {
         [PLAN_STEP_ROOT_HOST] = {true, 0, 0},
         [PLAN_STEP_ROOT_OVERLAY] = {true, 5, 5},
         [PLAN_STEP_MOUNT] = {true, 4, 4},
-        [PLAN_STEP_BIND] = {true, 2, 2},
+        [PLAN_STEP_BIND] = {true, 2, 3},
         [PLAN_STEP_DEVICE] = {true, 1, 1},
         [PLAN_STEP_SYMLINK] = {true, 2, 2},
         [PLAN_STEP_MASK] = {true, 1, 1},

@@ -39,7 +39,8 @@ enum plan_step {
         PLAN_STEP_ROOT_OVERLAY, /* strings: lower, upper, work; uid and gid that open lower */
         PLAN_STEP_MOUNT,        /* strings: fstype, source, target, options; flags = MOUNT_ATTR_* */
         PLAN_STEP_BIND, /* strings: source, target; flags = plan_bind_flags; source opened on the host before
-                           the root is left */
+                           the root is left. With a third string, a directory of the new root: source is a
+                           directory, target is below that one, and neither has links on the way */
         PLAN_STEP_DEVICE, /* string: path; flags = PLAN_DEVICE(major, minor): a character device, mode 0666 */
         PLAN_STEP_SYMLINK,  /* strings: value, path */
         PLAN_STEP_MASK,     /* string: path; directory -> empty read-only tmpfs, file -> /dev/null; missing is

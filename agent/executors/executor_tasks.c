@@ -7,6 +7,7 @@
 #include "agent/executors/executors.h"
 #include "agent/launch.h"
 #include "agent/status_message.h"
+#include "agent/volume_ref.h"
 #include "lib/base/id.h"
 #include "lib/base/log.h"
 #include "lib/base/utf8.h"
@@ -121,12 +122,34 @@ static bool checkpoints(const struct agent_executor *x)
         return executor_framework(x)->has_checkpoint && executor_framework(x)->checkpoint;
 }
 
+/* The container is made once, for all tasks that come: what a task brings cannot be mounted into it any more. */
+static int check_volumes(const struct request *r, struct error *e)
+{
+        _cleanup_volume_refs_ struct volume_refs own = {0};
+
+        int code = volume_refs_parse(
+                r->executor->resources, r->executor->n_resources, "task.executor.resources", &own, e);
+        for (size_t i = 0; i < r->count && code == 0; i++) {
+                _cleanup_volume_refs_ struct volume_refs of_task = {0};
+
+                code = volume_refs_parse(
+                        r->tasks[i]->resources, r->tasks[i]->n_resources, "task.resources", &of_task, e);
+                for (size_t k = 0; k < of_task.count && code == 0; k++)
+                        if (!volume_refs_contain(&own, of_task.items[k].path))
+                                code = error_set(e, -ENOTSUP,
+                                        "task.resources: the volume \"%.80s\" is not its executor's: give it in "
+                                        "task.executor.resources",
+                                        of_task.items[k].id);
+        }
+        return code;
+}
+
 /* The tasks join the queue, on disk first. */
 static int enqueue(struct agent_executor *x, const struct request *r, struct error *e)
 {
         struct agent_container *c = x->container;
         uint64_t group = r->group ? ++x->last_group : 0;
-        int code = 0;
+        int code = check_volumes(r, e);
 
         for (size_t i = 0; i < r->count; i++) {
                 struct agent_task *t =

@@ -196,8 +196,56 @@ static int check_char(struct steps *s, const char *target, dev_t wanted)
         return 0;
 }
 
+static int refuse_link(struct steps *s, int fd, const char *path)
+{
+        if (fd == -ELOOP)
+                return error_set(&s->error, -ELOOP, "a symbolic link is on the way to %s, a directory is wanted", path);
+        return error_set_errno(&s->error, fd, "cannot open %s", path);
+}
+
+/*
+ * The directory that is to be mounted on, made when it is missing. Below the base everything may be the task's making, or that of
+ * another task which uses the same volume at this moment: what is opened without links is what is mounted on.
+ */
+static int open_below_base(struct steps *s, const char *base, const char *target, int *ret)
+{
+        const char *relative = target + strspn(target, "/");
+        _cleanup_fd_ int base_fd = -1, made = -1;
+
+        int r = mount_open_in_root(s->root_fd, base, &base_fd, &s->error);
+        if (r >= 0)
+                r = mount_mkdir_in_root(base_fd, relative, &made, &s->error);
+        if (r < 0)
+                return r;
+        int fd = sys_openat2(base_fd, relative, O_PATH | O_DIRECTORY | O_CLOEXEC, 0,
+                RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+        if (fd < 0)
+                return refuse_link(s, fd, target);
+        *ret = fd;
+        return 0;
+}
+
+static int bind_volume(struct steps *s, const struct plan_view *v)
+{
+        const char *source = plan_string(v, 0), *target = plan_string(v, 1);
+        _cleanup_fd_ int fd = -1, target_fd = -1, source_fd = -1;
+
+        source_fd = open(source, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (source_fd < 0)
+                return error_set_errno(&s->error, -errno, "cannot open the volume for %s", target);
+        int r = mount_clone(source_fd, /* recursive= */ false, bind_attributes(v->flags), &fd, &s->error);
+        if (r >= 0)
+                r = open_below_base(s, plan_string(v, 2), target, &target_fd);
+        if (r >= 0)
+                r = mount_attach(fd, target_fd, &s->error);
+        return r < 0 ? error_prefix(&s->error, "the volume at %s", target) : 0;
+}
+
 static int step_bind(struct steps *s, const struct plan_view *v)
 {
+        if (plan_string(v, 2))
+                return bind_volume(s, v);
+
         const char *source = plan_string(v, 0), *target = plan_string(v, 1);
         _cleanup_fd_ int fd = -1, target_fd = -1;
         struct stat st;

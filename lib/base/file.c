@@ -175,7 +175,19 @@ struct removal {
         int top_fd;
         unsigned long moved; /* directories moved up so far; also makes their names unique */
         int error;           /* the first failure; removal goes on with the rest */
+        unsigned long budget; /* files and directories that may go before it stops */
 };
+
+static bool removal_stopped(const struct removal *r)
+{
+        return r->budget == 0;
+}
+
+static void removal_count(struct removal *r)
+{
+        if (r->budget > 0 && r->budget != ULONG_MAX)
+                r->budget--;
+}
 
 static void removal_fail(struct removal *r, int error)
 {
@@ -228,8 +240,12 @@ static void remove_directory(struct removal *r, int dirfd, const char *name, uns
                 return;
         }
         remove_contents(r, fd, depth);
+        if (removal_stopped(r))
+                return;
         if (unlinkat(dirfd, name, AT_REMOVEDIR) < 0)
                 removal_fail(r, -errno);
+        else
+                removal_count(r);
 }
 
 /* Takes fd. */
@@ -243,14 +259,16 @@ static void remove_contents(struct removal *r, int fd, unsigned depth)
                 (void)close_fd(fd);
                 return;
         }
-        while ((errno = 0, entry = readdir(d))) {
+        while (!removal_stopped(r) && (errno = 0, entry = readdir(d))) {
                 const char *name = entry->d_name;
 
                 if (str_equal(name, ".") || str_equal(name, ".."))
                         continue;
                 if (entry->d_type != DT_DIR) {
-                        if (unlinkat(fd, name, 0) == 0)
+                        if (unlinkat(fd, name, 0) == 0) {
+                                removal_count(r);
                                 continue;
+                        }
                         if (errno != EISDIR) {
                                 removal_fail(r, -errno);
                                 continue;
@@ -258,15 +276,15 @@ static void remove_contents(struct removal *r, int fd, unsigned depth)
                 }
                 remove_directory(r, fd, name, depth + 1);
         }
-        if (errno != 0)
+        if (!removal_stopped(r) && errno != 0)
                 removal_fail(r, -errno);
         (void)closedir(d);
 }
 
-int remove_tree_at(int dirfd, const char *name)
+int remove_some_at(int dirfd, const char *name, unsigned long *budget)
 {
         _cleanup_fd_ int parent = -1, top = -1;
-        struct removal removal = {};
+        struct removal removal = {.budget = *budget};
         const char *base;
         unsigned long moved;
         int r;
@@ -291,10 +309,20 @@ int remove_tree_at(int dirfd, const char *name)
                         return -errno;
                 moved = removal.moved;
                 remove_contents(&removal, fd, 0);
-        } while (removal.moved != moved && removal.error == 0);
+        } while (removal.moved != moved && removal.error == 0 && !removal_stopped(&removal));
+        *budget = removal.budget;
+        if (removal_stopped(&removal))
+                return 1;
         if (removal.error < 0)
                 return removal.error;
         if (unlinkat(parent, base, AT_REMOVEDIR) < 0 && errno != ENOENT)
                 return -errno;
         return 0;
+}
+
+int remove_tree_at(int dirfd, const char *name)
+{
+        unsigned long all = ULONG_MAX;
+
+        return remove_some_at(dirfd, name, &all);
 }

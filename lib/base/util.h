@@ -122,5 +122,7 @@ int write_file_atomic_at(
 int mkdir_parents_at(int dirfd, const char *path, mode_t mode) WARN_UNUSED;
 /* rm -rf below dirfd by file descriptors, never following links or crossing mounts. Missing is success. */
 int remove_tree_at(int dirfd, const char *name) WARN_UNUSED;
+/* The same in pieces: takes what it removes off *budget. 1: there is more, and the budget is used up. */
+int remove_some_at(int dirfd, const char *name, unsigned long *budget) WARN_UNUSED;
 /* As many open files as this process may have, from now on; returns that number. */
 uint64_t raise_file_limit(void);

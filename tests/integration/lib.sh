@@ -180,3 +180,12 @@ kill_task() { command_of_master "{\"kill\":{\"framework_id\":{\"value\":\"f\"},\
 update_of() { jq -es --arg t "$1" "any(.[]; .call == \"UPDATE\" and .update.status.task_id.value == \$t and (.update | $2))" "$CALLS"; } # update_of ID FILTER
 wait_update() { wait_until 20 update_of "$@" || fail "no update of $1 with $2: $(grep UPDATE "$CALLS" | grep -F "\"$1\"" | tail -2) $(tail -3 "$SCRATCH/agent.log")"; }
 sandbox_of_task() { find "$SCRATCH/agent/slaves" -mindepth 7 -maxdepth 7 -path "*/executors/$1/runs/*" -type d ! -name '*.state' 2>/dev/null | tail -1; }
+volume() { # volume ROLE ID PATH [ro]: the resource
+        jq -cn --arg role "$1" --arg id "$2" --arg path "$3" --argjson mode "$([ "${4:-}" = ro ] && echo 2 || echo 1)" \
+                '{name: "disk", type: 0, scalar: {value: 16}, reservations: [{type: 2, role: $role}], disk: {persistence: {id: $id}, volume: {mode: $mode, container_path: $path}}}'
+}
+assign() { # assign VERSION RESOURCE...
+        local version=$1
+        shift
+        command_of_master "$(printf '%s\n' "$@" | jq -cs --argjson n "$version" '{assign: {version: $n, resources: .}}')"
+}

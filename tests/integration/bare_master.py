@@ -2,7 +2,7 @@
 """A master that only speaks to an agent: it sends the commands that a test asks for, and writes down what the agent calls.
 
 usage: bare_master.py PORT CALLS
-POST /command with a JSON document of Command's fields sends it down the stream of the agent; CALLS gets one JSON document a call. Status
+POST /command with a JSON document of Command's fields, or a list of such, sends it down the stream of the agent; CALLS gets one JSON document a call. Status
 updates are acknowledged. The messages are encoded here from a table of the fields that these tests use (proto/mete_agent.proto,
 proto/mesos.proto): nothing but Python's own library is needed.
 """
@@ -134,10 +134,14 @@ class Master:
         self.stream = None  # queue of the agent's current stream
         self.streams = 0
 
-    def send(self, message):
-        (name,) = message
-        command = {"type": COMMANDS[name], "epoch": 1, name: message[name]}
-        self.stream.put(encode(COMMAND, command))
+    def send(self, *messages):
+        """Several go down in one piece: the agent has the next before the first is done."""
+        records = b""
+        for message in messages:
+            (name,) = message
+            record = encode(COMMAND, {"type": COMMANDS[name], "epoch": 1, name: message[name]})
+            records += f"{len(record)}\n".encode() + record
+        self.stream.put(records)
 
     def called(self, call):
         with self.lock:
@@ -156,7 +160,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.path == "/command":
-            MASTER.send(json.loads(body))
+            commands = json.loads(body)
+            MASTER.send(*(commands if isinstance(commands, list) else [commands]))
             return self.answer(202)
         call = decode(CALL, body)
         if call["type"] == 1:
@@ -181,10 +186,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         MASTER.called(call)
         while MASTER.stream is stream:
-            record = stream.get()
-            record = f"{len(record)}\n".encode() + record
+            records = stream.get()
             try:
-                self.wfile.write(f"{len(record):x}\r\n".encode() + record + b"\r\n")
+                self.wfile.write(f"{len(records):x}\r\n".encode() + records + b"\r\n")
                 self.wfile.flush()
             except OSError:
                 return

@@ -169,7 +169,18 @@ start_bare_cluster() {
         start_bare_master
         start_bare_agent "$@"
 }
-command_of_master() { curl -sf -d "$1" "http://127.0.0.1:$PORT/command" || fail "the bare master did not take $1"; } # command_of_master JSON
+# command_of_master JSON. With BATCH naming a file it waits there for send_batch: the agent then gets all in one piece.
+command_of_master() {
+        if [ -n "${BATCH:-}" ]; then
+                printf '%s\n' "$1" >>"$BATCH"
+        else
+                curl -sf -d "$1" "http://127.0.0.1:$PORT/command" || fail "the bare master did not take $1"
+        fi
+}
+send_batch() { # send_batch FILE
+        BATCH='' command_of_master "$(jq -cs . "$1")"
+        rm "$1"
+}
 # launch_task ID SCRIPT [MORE FIELDS,] [MORE RESOURCES,]
 launch_task() {
         command_of_master "$(jq -cn --arg id "$1" --arg script "$2" "{launch: {framework: {user: \"root\", name: \"x\", id: {value: \"f\"}, checkpoint: true}, skip_starting: true,

@@ -104,12 +104,13 @@ test_the_record_wins_over_a_half_done_step() {
 }
 
 test_before_it_runs_it_is_frozen_as_soon_as_it_does() {
-        launch_task early 'i=0; while :; do i=$((i+1)); echo $i >count; done' & # the next command follows at once
+        local BATCH=$SCRATCH/batch
+        launch_task early 'i=0; while :; do i=$((i+1)); echo $i >count; done'
         suspend early true 1
-        wait
-        wait_answer early 1 '.suspended or (.error | test("no such task"))'
-        if answered early 1 .suspended; then is_frozen early || fail "answered, but it runs"; fi
-        kill_task early 0
+        send_batch "$BATCH"
+        wait_answer early 1 '.suspended and .error == null'
+        is_frozen early || fail "answered, but it runs"
+        BATCH='' kill_task early 0
         wait_update early '.status.state == 4'
 }
 

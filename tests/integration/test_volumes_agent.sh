@@ -109,12 +109,20 @@ test_a_volume_in_use_stays_until_its_task_ends() {
 
 # The launch that follows at once finds what the assignment makes, and what is not in it any more.
 test_a_launch_waits_for_the_assignment_before_it() {
-        assign 6 "$(volume a/b id1 data)" "$(volume q quick data)"
-        run_task quick 'echo 1 >data/x' "$(volume q quick data)"
+        local BATCH=$SCRATCH/batch volume
+        volume=$(volume q quick data)
+        assign 6 "$(volume a/b id1 data)" "$volume"
+        launch_task quick 'echo 1 >data/x' '' "$volume,"
+        send_batch "$BATCH"
+        wait_update quick '.status.state == 2'
         assign 7 "$(volume a/b id1 data)"
-        refused_task gone 'is not assigned' "$(volume q quick data)"
-        assign 8 "$(volume a/b id1 data)" "$(volume q quick data)"
-        run_task empty '[ ! -e data/x ]' "$(volume q quick data)"
+        launch_task gone true '' "$volume,"
+        assign 8 "$(volume a/b id1 data)" "$volume"
+        launch_task empty '[ ! -e data/x ]' '' "$volume,"
+        kill_task nobody 0
+        send_batch "$BATCH"
+        wait_update gone '.status.message | test("is not assigned")'
+        wait_update empty '.status.state == 2'
 }
 
 # Killed after the assignment was written and before the directories were: the next agent does the rest.

@@ -51,8 +51,8 @@ struct agent {
         struct cgroup *shim_cgroup; /* where the shims live, outside of every task */
         int shim_exe_fd;            /* sealed copy of mete-shim */
         char boot_id[BOOT_ID_MAX];
-        char *endpoint;   /* "host:port" of our API */
-        char *socket_dir; /* <runtime-dir>/socket: holds our unix socket, shown to executors */
+        char *endpoint;    /* "host:port" of our API */
+        char *socket_dir;  /* <runtime-dir>/socket: holds our unix socket, shown to executors */
         char *volumes_dir; /* <work-dir>/volumes */
 
         int work_fd;        /* <work-dir> */

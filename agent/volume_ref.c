@@ -70,16 +70,19 @@ static int check(const Mete__V1__Resource *r, const char *field, size_t i, struc
         const char *role = role_of(r), *id = r->disk->persistence->id;
 
         if (!str_equal(r->name, "disk"))
-                return error_set(e, -EINVAL, "%s[%zu]: \"%s\" cannot be a volume: disk can", field, i, r->name);
+                return error_set(
+                        e, -EINVAL, "%s[%zu]: \"%s\" cannot be a volume: disk can", field, i, r->name);
         if (str_empty(role))
-                return error_set(e, -EINVAL, "%s[%zu]: the volume \"%.80s\" is not reserved for a role", field, i, id);
+                return error_set(
+                        e, -EINVAL, "%s[%zu]: the volume \"%.80s\" is not reserved for a role", field, i, id);
         if (str_empty(id))
                 return error_set(e, -EINVAL, "%s[%zu].disk.persistence.id: is empty", field, i);
         if (!r->disk->volume)
                 return error_set(e, -EINVAL, "%s[%zu].disk.volume: is missing", field, i);
         if (r->disk->volume->host_path)
                 return error_set(e, -EINVAL,
-                        "%s[%zu].disk.volume.host_path: a persistent volume is where the agent makes it", field, i);
+                        "%s[%zu].disk.volume.host_path: a persistent volume is where the agent makes it",
+                        field, i);
         if (r->disk->source)
                 return error_set(e, -ENOTSUP,
                         "%s[%zu].disk.source: this agent has the disk of its work directory only", field, i);
@@ -93,7 +96,8 @@ static int check(const Mete__V1__Resource *r, const char *field, size_t i, struc
         return 0;
 }
 
-static int add(struct volume_refs *l, const Mete__V1__Resource *r, const char *field, size_t i, struct error *e)
+static int add(
+        struct volume_refs *l, const Mete__V1__Resource *r, const char *field, size_t i, struct error *e)
 {
         int code = check(r, field, i, e);
         if (code < 0)

@@ -9,7 +9,7 @@
 #define VOLUME_CONTAINER_PATH_MAX 1024
 
 struct volume_ref {
-        char *path; /* owned: "<role>/<id>" below the directory of volumes, both as names of files */
+        char *path;   /* owned: "<role>/<id>" below the directory of volumes, both as names of files */
         char *target; /* owned: where tasks see it, without superfluous slashes; relative: in the sandbox */
         const char *role, *id; /* of the message */
         bool read_only;

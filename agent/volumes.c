@@ -30,12 +30,12 @@ struct deferred {
 
 struct volumes {
         struct agent *agent;
-        int fd;                                  /* the store; the worker's while an assignment is under way */
-        struct worker_pool *pool;                /* one thread */
-        Mete__Checkpoint__Assignment *assigned;  /* owned; NULL: nothing ever was */
-        struct volume_refs refs;                 /* of assigned */
-        struct deferred *waiting;                /* DL, owned */
-        bool busy;                               /* an ASSIGN is under way */
+        int fd;                                 /* the store; the worker's while an assignment is under way */
+        struct worker_pool *pool;               /* one thread */
+        Mete__Checkpoint__Assignment *assigned; /* owned; NULL: nothing ever was */
+        struct volume_refs refs;                /* of assigned */
+        struct deferred *waiting;               /* DL, owned */
+        bool busy;                              /* an ASSIGN is under way */
         bool purging;
         bool stopping;
 };
@@ -44,9 +44,9 @@ struct volumes {
 struct job {
         struct volumes *volumes;
         Mete__Checkpoint__Assignment *assignment; /* owned; to be written; NULL: only look what can go */
-        struct volume_refs wanted;                /* owned; borrows from an assignment that outlives the job */
-        struct string_list used;                  /* paths that containers use */
-        char *earlier_id;                         /* owned; the agent was another one: its volumes are put aside */
+        struct volume_refs wanted; /* owned; borrows from an assignment that outlives the job */
+        struct string_list used;   /* paths that containers use */
+        char *earlier_id;          /* owned; the agent was another one: its volumes are put aside */
         struct string_list errors;
         bool written;
 };
@@ -75,7 +75,8 @@ static int write_assignment(struct job *j, struct error *e)
         int r = j->earlier_id ? put_aside(j, e) : 0;
 
         if (r == 0)
-                r = checkpoint_write(j->volumes->agent->meta_fd, ASSIGNMENT_FILE, &j->assignment->base, /* sync= */ true, e);
+                r = checkpoint_write(j->volumes->agent->meta_fd, ASSIGNMENT_FILE, &j->assignment->base,
+                        /* sync= */ true, e);
         j->written = r == 0;
         return r;
 }
@@ -114,7 +115,8 @@ static void discard_others(struct job *j)
                 if (volume_refs_contain(&j->wanted, found.items[i]))
                         continue;
                 if (is_used(j, found.items[i]))
-                        (void)error_set(&e, -EBUSY, "the volume %s is in use: it is removed when its task has ended",
+                        (void)error_set(&e, -EBUSY,
+                                "the volume %s is in use: it is removed when its task has ended",
                                 found.items[i]);
                 else if (volume_discard(j->volumes->fd, found.items[i], &e) == 0)
                         continue;
@@ -163,7 +165,8 @@ static void purge_done(void *userdata)
         if (result > 0)
                 purge_begin(v);
         else if (result < 0)
-                log_warning("not all data of removed volumes could be removed: %s; the next start tries again",
+                log_warning(
+                        "not all data of removed volumes could be removed: %s; the next start tries again",
                         strerror(-result));
 }
 
@@ -319,7 +322,8 @@ static bool is_anew(const struct volumes *v)
                !str_equal(v->assigned->agent_id, v->agent->identity.agent_id);
 }
 
-static int check(const struct volumes *v, const Mete__Agent__Command__Assign *m, struct volume_refs *ret, struct error *e)
+static int check(const struct volumes *v, const Mete__Agent__Command__Assign *m, struct volume_refs *ret,
+        struct error *e)
 {
         if (v->assigned && !is_anew(v) && m->version < v->assigned->assignment)
                 return error_set(e, -ESTALE, "assign.version %llu is older than the %llu seen before",
@@ -327,7 +331,8 @@ static int check(const struct volumes *v, const Mete__Agent__Command__Assign *m,
         return volume_refs_parse(m->resources, m->n_resources, "assign.resources", ret, e);
 }
 
-static Mete__Checkpoint__Assignment *assignment_new(const struct volumes *v, const Mete__Agent__Command__Assign *m)
+static Mete__Checkpoint__Assignment *assignment_new(
+        const struct volumes *v, const Mete__Agent__Command__Assign *m)
 {
         Mete__Checkpoint__Assignment borrowed = METE__CHECKPOINT__ASSIGNMENT__INIT;
 
@@ -377,13 +382,15 @@ bool volumes_defer(struct volumes *v, const Mete__Agent__Command *cmd)
 
 /* ---- containers ---- */
 
-static int give(struct volumes *v, const struct volume_ref *x, const struct agent_container *c, struct error *e)
+static int give(
+        struct volumes *v, const struct volume_ref *x, const struct agent_container *c, struct error *e)
 {
         _cleanup_fd_ int fd = -1;
         struct stat st;
 
         if (!volume_refs_contain(&v->refs, x->path))
-                return error_set(e, -ENOENT, "the volume \"%s\" of role %s is not assigned to this agent", x->id, x->role);
+                return error_set(e, -ENOENT, "the volume \"%s\" of role %s is not assigned to this agent",
+                        x->id, x->role);
         int r = volume_open(v->fd, x->path, &fd);
         if (r == 0 && fstat(fd, &st) < 0)
                 r = -errno;
@@ -391,7 +398,8 @@ static int give(struct volumes *v, const struct volume_ref *x, const struct agen
         if (r == 0 && !x->read_only && st.st_uid == 0 && st.st_gid == 0 &&
                 fchown(fd, c->view.user.uid, c->view.user.gid) < 0)
                 r = -errno;
-        return r < 0 ? error_set_errno(e, r, "the volume \"%s\" of role %s cannot be used", x->id, x->role) : 0;
+        return r < 0 ? error_set_errno(e, r, "the volume \"%s\" of role %s cannot be used", x->id, x->role)
+                     : 0;
 }
 
 int volumes_give(struct volumes *v, struct agent_container *c, struct error *e)
@@ -425,7 +433,8 @@ static int load(struct volumes *v, struct error *e)
 {
         ProtobufCMessage *m;
 
-        int r = checkpoint_read(v->agent->meta_fd, ASSIGNMENT_FILE, &mete__checkpoint__assignment__descriptor, &m, e);
+        int r = checkpoint_read(
+                v->agent->meta_fd, ASSIGNMENT_FILE, &mete__checkpoint__assignment__descriptor, &m, e);
         if (r == -ENOENT) {
                 error_done(e);
                 return 0;
@@ -434,8 +443,10 @@ static int load(struct volumes *v, struct error *e)
                 return r;
         v->assigned = (Mete__Checkpoint__Assignment *)m;
         if (v->assigned->version != CHECKPOINT_FORMAT)
-                return error_set(e, -EBADMSG, "the assignment in meta/" ASSIGNMENT_FILE " is of another format");
-        return volume_refs_parse(v->assigned->resources, v->assigned->n_resources, "meta/" ASSIGNMENT_FILE, &v->refs, e);
+                return error_set(
+                        e, -EBADMSG, "the assignment in meta/" ASSIGNMENT_FILE " is of another format");
+        return volume_refs_parse(
+                v->assigned->resources, v->assigned->n_resources, "meta/" ASSIGNMENT_FILE, &v->refs, e);
 }
 
 int volumes_new(struct agent *a, struct volumes **ret, struct error *e)

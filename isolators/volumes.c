@@ -20,10 +20,12 @@ static int check_target(const struct container *c, const struct container_volume
                 return 0;
         for (size_t i = 0; i < ELEMENTSOF(kernel); i++)
                 if (overlaps(v->target, kernel[i]))
-                        return error_set(e, -EINVAL, "a volume cannot be at %s: %s is not the task's to replace",
-                                v->target, kernel[i]);
+                        return error_set(e, -EINVAL,
+                                "a volume cannot be at %s: %s is not the task's to replace", v->target,
+                                kernel[i]);
         if (path_is_below(c->sandbox_in_container, v->target))
-                return error_set(e, -EINVAL, "a volume at %s would hide the sandbox: give another path", v->target);
+                return error_set(
+                        e, -EINVAL, "a volume at %s would hide the sandbox: give another path", v->target);
         return 0;
 }
 
@@ -54,9 +56,11 @@ static int volumes_prepare(struct isolator_host *h, struct container *c, struct 
                 const struct container_volume *v = sorted[i];
 
                 if (i > 0 && by_target(&sorted[i - 1], &sorted[i]) == 0)
-                        return error_set(e, -EINVAL, "two volumes are to be at %s: give each its own path", v->target);
+                        return error_set(
+                                e, -EINVAL, "two volumes are to be at %s: give each its own path", v->target);
                 plan_add_strings(p, PLAN_PHASE_MOUNT, PLAN_STEP_BIND,
-                        PLAN_BIND_EXEC | (v->read_only ? PLAN_BIND_READONLY : 0), v->source, v->target, v->base, NULL);
+                        PLAN_BIND_EXEC | (v->read_only ? PLAN_BIND_READONLY : 0), v->source, v->target,
+                        v->base, NULL);
         }
         return 0;
 }

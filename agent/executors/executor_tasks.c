@@ -137,7 +137,8 @@ static int check_volumes(const struct request *r, struct error *e)
                 for (size_t k = 0; k < of_task.count && code == 0; k++)
                         if (!volume_refs_contain(&own, of_task.items[k].path))
                                 code = error_set(e, -ENOTSUP,
-                                        "task.resources: the volume \"%.80s\" is not its executor's: give it in "
+                                        "task.resources: the volume \"%.80s\" is not its executor's: give it "
+                                        "in "
                                         "task.executor.resources",
                                         of_task.items[k].id);
         }

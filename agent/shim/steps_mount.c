@@ -199,7 +199,8 @@ static int check_char(struct steps *s, const char *target, dev_t wanted)
 static int refuse_link(struct steps *s, int fd, const char *path)
 {
         if (fd == -ELOOP)
-                return error_set(&s->error, -ELOOP, "a symbolic link is on the way to %s, a directory is wanted", path);
+                return error_set(&s->error, -ELOOP,
+                        "a symbolic link is on the way to %s, a directory is wanted", path);
         return error_set_errno(&s->error, fd, "cannot open %s", path);
 }
 

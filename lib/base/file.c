@@ -173,8 +173,8 @@ int mkdir_parents_at(int dirfd, const char *path, mode_t mode)
 
 struct removal {
         int top_fd;
-        unsigned long moved; /* directories moved up so far; also makes their names unique */
-        int error;           /* the first failure; removal goes on with the rest */
+        unsigned long moved;  /* directories moved up so far; also makes their names unique */
+        int error;            /* the first failure; removal goes on with the rest */
         unsigned long budget; /* files and directories that may go before it stops */
 };
 

@@ -20,8 +20,9 @@
 
 static void names_of_directories(void **state)
 {
-        static const char *const rows[][2] = {{"a", "a"}, {"a/b", "a%2Fb"}, {"a%2Fb", "a%252Fb"}, {"..", "%2E."},
-                {".removed", "%2Eremoved"}, {"x.y_z-1", "x.y_z-1"}, {"\xc3\xa4 b", "%C3%A4%20b"}, {"", ""}};
+        static const char *const rows[][2] = {{"a", "a"}, {"a/b", "a%2Fb"}, {"a%2Fb", "a%252Fb"},
+                {"..", "%2E."}, {".removed", "%2Eremoved"}, {"x.y_z-1", "x.y_z-1"},
+                {"\xc3\xa4 b", "%C3%A4%20b"}, {"", ""}};
 
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
                 _cleanup_free_ char *name = volume_directory_name(rows[i][0]);
@@ -30,16 +31,18 @@ static void names_of_directories(void **state)
 }
 
 #define VOLUME(role, id, path, mode)                                                                         \
-        "{\"name\":\"disk\",\"type\":\"SCALAR\",\"scalar\":{\"value\":1},\"reservations\":[{\"role\":\"a\"},{\"role\":\"" role \
-        "\"}],\"disk\":{\"persistence\":{\"id\":\"" id "\"},\"volume\":{\"container_path\":\"" path          \
-        "\",\"mode\":\"" mode "\"}}}"
+        "{\"name\":\"disk\",\"type\":\"SCALAR\",\"scalar\":{\"value\":1},\"reservations\":[{\"role\":\"a\"}" \
+        ",{\"role\":\"" role "\"}],\"disk\":{\"persistence\":{\"id\":\"" id                                  \
+        "\"},\"volume\":{\"container_path\":\"" path "\",\"mode\":\"" mode "\"}}}"
 
-static int parse(const char *resources, struct volume_refs *ret, Mete__Agent__Command__Assign **ret_message, struct error *e)
+static int parse(const char *resources, struct volume_refs *ret, Mete__Agent__Command__Assign **ret_message,
+        struct error *e)
 {
         _cleanup_free_ char *json = xasprintf("{\"version\":1,\"resources\":[%s]}", resources);
         ProtobufCMessage *m;
 
-        if (message_decode(CODEC_JSON, &mete__agent__command__assign__descriptor, json, strlen(json), &m, e) < 0)
+        if (message_decode(CODEC_JSON, &mete__agent__command__assign__descriptor, json, strlen(json), &m, e) <
+                0)
                 fail_msg("the test's own message: %s", error_message(e));
         *ret_message = (Mete__Agent__Command__Assign *)m;
         return volume_refs_parse((*ret_message)->resources, (*ret_message)->n_resources, "r", ret, e);
@@ -51,8 +54,8 @@ static void volumes_of_resources(void **state)
         _cleanup_error_ struct error e = {0};
         Mete__Agent__Command__Assign *m;
 
-        int r = parse("{\"name\":\"cpus\",\"type\":\"SCALAR\",\"scalar\":{\"value\":1}}," VOLUME("a/b", "one", "//x///y/", "RW") "," VOLUME(
-                              "a", "two", "data", "RO"),
+        int r = parse("{\"name\":\"cpus\",\"type\":\"SCALAR\",\"scalar\":{\"value\":1}}," VOLUME(
+                              "a/b", "one", "//x///y/", "RW") "," VOLUME("a", "two", "data", "RO"),
                 &refs, &m, &e);
         if (r < 0)
                 fail_msg("%s", error_message(&e));
@@ -79,10 +82,15 @@ static void refused_volumes(void **state)
                 VOLUME("a", "i", "x/..", "RW"),
                 VOLUME("a", "i", "x/./y", "RW"),
                 VOLUME("", "i", "x", "RW"),
-                "{\"name\":\"disk\",\"type\":\"SCALAR\",\"disk\":{\"persistence\":{\"id\":\"i\"},\"volume\":{\"container_path\":\"x\",\"mode\":\"RW\"}}}",
-                "{\"name\":\"disk\",\"type\":\"SCALAR\",\"reservations\":[{\"role\":\"a\"}],\"disk\":{\"persistence\":{\"id\":\"i\"}}}",
-                "{\"name\":\"mem\",\"type\":\"SCALAR\",\"reservations\":[{\"role\":\"a\"}],\"disk\":{\"persistence\":{\"id\":\"i\"},\"volume\":{\"container_path\":\"x\",\"mode\":\"RW\"}}}",
-                "{\"name\":\"disk\",\"type\":\"SCALAR\",\"reservations\":[{\"role\":\"a\"}],\"disk\":{\"persistence\":{\"id\":\"i\"},\"volume\":{\"host_path\":\"/etc\",\"container_path\":\"x\",\"mode\":\"RW\"}}}",
+                "{\"name\":\"disk\",\"type\":\"SCALAR\",\"disk\":{\"persistence\":{\"id\":\"i\"},\"volume\":{"
+                "\"container_path\":\"x\",\"mode\":\"RW\"}}}",
+                "{\"name\":\"disk\",\"type\":\"SCALAR\",\"reservations\":[{\"role\":\"a\"}],\"disk\":{"
+                "\"persistence\":{\"id\":\"i\"}}}",
+                "{\"name\":\"mem\",\"type\":\"SCALAR\",\"reservations\":[{\"role\":\"a\"}],\"disk\":{"
+                "\"persistence\":{\"id\":\"i\"},\"volume\":{\"container_path\":\"x\",\"mode\":\"RW\"}}}",
+                "{\"name\":\"disk\",\"type\":\"SCALAR\",\"reservations\":[{\"role\":\"a\"}],\"disk\":{"
+                "\"persistence\":{\"id\":\"i\"},\"volume\":{\"host_path\":\"/"
+                "etc\",\"container_path\":\"x\",\"mode\":\"RW\"}}}",
         };
 
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {

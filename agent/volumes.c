@@ -372,7 +372,7 @@ bool volumes_defer(struct volumes *v, const Mete__Agent__Command *cmd)
 {
         struct deferred *d;
 
-        if (!v->busy)
+        if (!v || !v->busy)
                 return false;
         d = NEW0(struct deferred);
         d->command = message_copy(cmd);
@@ -418,6 +418,8 @@ void volumes_container_ended(struct volumes *v, const struct agent_container *c)
 {
         CLEANUP(string_list_done) struct string_list used = {0};
 
+        if (!v)
+                return;
         collect_container(&used, c);
         for (size_t i = 0; i < used.count; i++) {
                 if (volume_refs_contain(&v->refs, used.items[i]))

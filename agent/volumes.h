@@ -20,7 +20,7 @@ struct volumes *volumes_free(struct volumes *v);
 void volumes_recovered(struct volumes *v);
 /* ASSIGNED answers it. */
 void volumes_assign(struct volumes *v, const Mete__Agent__Command__Assign *m);
-/* True: an assignment is under way, and the command is carried out behind it (commands_execute() again). */
+/* v may be NULL here and at the end of a container: an agent that takes no assignments. True: an assignment is under way, and the command is carried out behind it (commands_execute() again). */
 bool volumes_defer(struct volumes *v, const Mete__Agent__Command *cmd);
 /* Are the volumes of the container assigned and here? Those that nobody has used yet are given to its user. */
 int volumes_give(struct volumes *v, struct agent_container *c, struct error *e) WARN_UNUSED;

@@ -23,6 +23,9 @@ bench: all $B/tests/payload $B/tests/interleave ## time and memory, as ratios to
 bench-frameworks: all ## calls, launches and memory of one master under simulated agents and a framework
 	@tools/bench/frameworks
 
+bench-scale: all ## ten thousand simulated agents, a hundred frameworks and a hundred thousand tasks on one master
+	@tools/bench/scale
+
 # Fuzz targets: libFuzzer binaries (`make fuzz`, then run one), and a plain driver that replays the corpora as tests.
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 # The master's modules and the agent's have functions of the same names: a target has one or the other. Fixtures of unit tests need cmocka.
@@ -55,7 +58,7 @@ $(GEN)/tests/syscalls.inc: | $(GEN)/tests/
 	  sed -nE 's/^#define __NR_([a-z0-9_]+) ([0-9]+)$$/{"\1", \2},/p' | sort >$@
 $B/tests/payload: $(GEN)/tests/syscalls.inc
 
-.PHONY: test test-build test-fuzz unit-build sanitizers-build payload test-unit test-sanitizers test-integration test-vm bench bench-frameworks fuzz fuzz-build fuzz-replay-build \
+.PHONY: test test-build test-fuzz unit-build sanitizers-build payload test-unit test-sanitizers test-integration test-vm bench bench-frameworks bench-scale fuzz fuzz-build fuzz-replay-build \
         coverage
 
 # A client that is not ours, for tests/integration/test_npm.sh.

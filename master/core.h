@@ -280,6 +280,7 @@ struct master {
         struct http_framework *streams; /* k: stream id -> v; those that are connected */
         struct framework *queue_framework;
         struct jobs *jobs;
+        struct history *history; /* of jobs that ended */
         struct subscribers *subscribers;
         struct windows *windows;    /* of maintenance */
         struct roles *roles;        /* their weights and quotas */

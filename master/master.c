@@ -7,6 +7,7 @@
 
 #include "master/api/api.h"
 #include "master/api/credentials.h"
+#include "master/jobs/history.h"
 #include "master/jobs/jobs.h"
 #include "master/operator/recovery_hold.h"
 #include "master/operator/roles.h"
@@ -172,10 +173,13 @@ static int recover(struct master *m, struct error *e)
                 r = windows_recover(m->windows, e);
         if (r >= 0)
                 r = jobs_recover(m->jobs, e);
+        if (r >= 0)
+                r = history_recover(m->history, e);
         if (r < 0)
                 return r;
         m->counters.store_fetch_ns = mono_elapsed_ns(begun, mono_now());
         jobs_restore(m->jobs);
+        history_start(m->history);
         agents_start(m);
         windows_start(m->windows);
         if (roles_have_quotas(m->roles))
@@ -243,6 +247,7 @@ int master_new(struct loop *l, const struct master_options *o, struct master **r
                 allocator_new(&(struct allocator_options){.qualifies = offer_qualifies, .userdata = m});
         offers_init(m);
         m->jobs = jobs_new(m, plain_queue_policy_find(o->policy));
+        m->history = history_new(m);
         m->subscribers = subscribers_new(m);
         m->windows = windows_new(m);
         m->roles = roles_new(m);
@@ -274,6 +279,7 @@ struct master *master_free(struct master *m)
         frameworks_free(m);
         subscribers_free(m->subscribers);
         jobs_free(m->jobs);
+        history_free(m->history);
         election_free(m->election);
         loop_timer_free(m->offer_timer);
         loop_timer_free(m->offer_expiry);

@@ -10,14 +10,16 @@
 struct master;
 
 struct master_options {
-        char *address;  /* numeric */
-        uint64_t port;  /* 0: any */
-        char *hostname; /* that clients are told; NULL: the address */
-        char *domain;   /* "region/zone"; NULL: none */
-        char *work_dir; /* holds the store */
-        char *store;    /* URL; NULL: sqlite:<work_dir>/store.db */
-        char *election; /* "standalone" */
-        char *policy;   /* of the queue: "fifo" */
+        char *address;           /* numeric */
+        uint64_t port;           /* 0: any */
+        char *hostname;          /* that clients are told; NULL: the address */
+        char *domain;            /* "region/zone"; NULL: none */
+        char *work_dir;          /* holds the store */
+        char *store;             /* URL; NULL: sqlite:<work_dir>/store.db */
+        char *election;          /* "standalone" */
+        uint64_t history_jobs;   /* ended jobs that are kept at most */
+        uint64_t history_age_ns; /* and for how long; 0: for ever */
+        char *policy;            /* of the queue: "fifo" */
         uint64_t agent_ping_timeout_ns;
         uint64_t max_agent_ping_timeouts;
         uint64_t agent_reregister_timeout_ns;

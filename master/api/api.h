@@ -83,6 +83,10 @@ void call_list_maintenance(struct api_call *c);
 void call_schedule_maintenance(struct api_call *c);
 void call_cancel_maintenance(struct api_call *c);
 
+/* ---- history_calls.c, job_stats.c ---- */
+void call_history(struct api_call *c);
+void call_job_stats(struct api_call *c);
+
 /* ---- wait.c ---- */
 void call_wait(struct api_call *c);
 void waiters_stop(struct master *m);

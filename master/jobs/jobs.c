@@ -1,4 +1,4 @@
-#include "master/jobs/jobs.h"
+#include "master/jobs/history.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -245,8 +245,11 @@ void job_task_end(struct job *j, uint32_t index, enum job_task_class before, str
                 job_put(j, b);
         }
         events_job(j->master, j);
-        if (!job_ended(j))
+        if (!job_ended(j)) {
+                history_job_revived(j, b);
                 return;
+        }
+        history_job_ended(j, b);
         log_info("job %s (%s) of %s ended: %u of %u tasks finished", j->id, j->spec->name, j->user,
                 j->classes[JOB_TASK_FINISHED], j->count);
         waiters_job_ended(j->master, j);

@@ -46,6 +46,7 @@ struct job {
         uid_t uid;
         Mete__Api__JobState state;
         double submitted, finished;
+        uint64_t history_ms; /* of history.c: the end that its record there tells; 0: it has none */
         bool kill_wanted;
         Mete__Checkpoint__StoredKill kill;
         struct job_task **tasks; /* count entries; NULL: queued and never launched */

@@ -205,6 +205,13 @@ static void read_ranges(const char *url, bool other_thread)
         store_read(s, read_work, read_done, &r);
         assert_int_equal(loop_run(l), 0);
         assert_string_equal(r.text.data, "b/7=new ");
+        for (int i = 0; i < 2;
+                i++) { /* the second waits while the first is written: the read waits for both */
+                b = store_batch_new();
+                put_text(b, i ? "b/9" : "b/8", "");
+                store_write(s, b, NULL, NULL);
+        }
+        expect_read(s, l, (struct reading){.range = {.prefix = "b/"}}, 0, "b/7=new b/8= b/9= ");
         assert_int_equal(other_thread, !pthread_equal(r.thread, pthread_self()));
         buffer_done(&r.text);
         store_close(s);

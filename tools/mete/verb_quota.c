@@ -39,8 +39,10 @@ static void print_answer(
         (void)fflush(stdout);
         if (o->json)
                 return;
+        /* What is to be known of a change is told of the role, which has it from then on. */
         roles_warn(response->roles, response->n_roles);
-        text_warn(response->warnings, response->n_warnings);
+        if (response->n_roles == 0 || response->roles[0]->n_warnings == 0)
+                text_warn(response->warnings, response->n_warnings);
 }
 
 static int run_get(void *options, int argc, char **argv, struct error *e)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lib/net/codec.h"
+#include "tools/mete/job_schema.h"
 #include "tools/mete/json_place.h"
 #include "tools/mete/run_file.h"
 
@@ -162,6 +163,47 @@ static void refusals_of_a_master(void **state)
         assert_string_equal(f.problems[1].message, "there is no room");
 }
 
+/* ---- the schema ---- */
+
+static void check_refused(const char *field, const char *bound, double value)
+{
+        _cleanup_free_ char *text = xasprintf("{\"command\": [\"x\"],\n\"%s\": %.17g}", field, value);
+        CLEANUP(job_file_done) struct job_file f = read_file(text);
+
+        if (f.problem_count != 1 || !str_equal(f.problems[0].field, field))
+                fail_msg("%s: the schema has %s, and %.17g is taken", field, bound, value);
+}
+
+/* What lies outside of the schema's bounds is refused by the rules too. */
+static void bounds_of_the_schema(void **state)
+{
+        json_t *schema = job_schema(),
+               *properties = json_object_get(
+                       json_object_get(json_object_get(schema, "$defs"), "JobSpec"), "properties"),
+               *property;
+        const char *name;
+        size_t bounds = 0;
+
+        json_object_foreach(properties, name, property)
+        {
+                bool integer = str_equal(json_string_value(json_object_get(property, "type")), "integer");
+                json_t *most = json_object_get(property, "maximum"),
+                       *least = json_object_get(property, "minimum"),
+                       *above = json_object_get(property, "exclusiveMinimum");
+
+                if (most)
+                        check_refused(name, "maximum", json_number_value(most) + 1);
+                if (least)
+                        check_refused(name, "minimum",
+                                integer ? json_number_value(least) - 1 : json_number_value(least) / 2 - 1e-9);
+                if (above)
+                        check_refused(name, "exclusiveMinimum", json_number_value(above));
+                bounds += (most != NULL) + (least != NULL) + (above != NULL);
+        }
+        assert_true(bounds > 15);
+        json_decref(schema);
+}
+
 /* ---- what is right ---- */
 
 static void order_follows_dependencies(void **state)
@@ -216,6 +258,7 @@ int main(void)
                 cmocka_unit_test(names_are_unique_where_they_are_used),
                 cmocka_unit_test(files_that_cannot_be_read),
                 cmocka_unit_test(refusals_of_a_master),
+                cmocka_unit_test(bounds_of_the_schema),
                 cmocka_unit_test(order_follows_dependencies),
                 cmocka_unit_test(files_are_not_completed),
         };

@@ -348,8 +348,8 @@ static void queue(void **state)
                 {NULL, NULL, NULL},
         };
         CLEANUP(said_done)
-        struct said all = mete(*state, answers, "queue"),
-                    one = mete(*state, answers, "queue short"), none = mete(*state, answers, "queue long");
+        struct said all = mete(*state, answers, "queue"), one = mete(*state, answers, "queue short"),
+                    none = mete(*state, answers, "queue long");
 
         assert_int_equal(all.code, 0);
         expect(all.out, "short    short  sjf     suspend             3           9    1          0\n");
@@ -405,8 +405,7 @@ static void suspend(void **state)
                 {NULL, NULL, "{\"message\": \"there is no job 9\"}"},
         };
         CLEANUP(said_done)
-        struct said s = mete(*state, answers, "suspend 7 9 8"),
-                    r = mete(*state, answers, "resume 9.0");
+        struct said s = mete(*state, answers, "suspend 7 9 8"), r = mete(*state, answers, "resume 9.0");
 
         assert_int_equal(s.code, 1);
         assert_string_equal(s.out, "7: held\n8: suspending\n");

@@ -16,6 +16,8 @@ void agent_init_state(struct agent *a, enum agent_state state); /* from the stor
 void agent_changed(struct agent *a);
 /* Into the batch, as it is on disk: given up and gone since these times (0: not). */
 void agent_put(const struct agent *a, double unreachable_time, double gone_time, struct store_batch *b);
+/* The same with what was decided last about these times, also when that is on its way to disk only. */
+void agent_put_present(const struct agent *a, struct store_batch *b);
 
 /* ---- agent_send.c ---- */
 /* False when it is not connected, or does not read: then it is disconnected. */

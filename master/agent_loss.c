@@ -112,6 +112,7 @@ static void lose(struct agent *a, const struct loss *l)
 
         if (--a->leaving == 0)
                 m->agents_leaving--;
+        a->losing_time = 0;
         if (a->state == AGENT_GONE)
                 return;
         if (l->how == AGENT_GONE) {
@@ -149,7 +150,9 @@ static void agent_lose(struct agent *a, enum agent_state how, double now, const 
         struct store_batch *b = store_batch_new();
         struct loss *l = NEW0(struct loss);
 
-        agent_put(a, how == AGENT_UNREACHABLE ? now : a->unreachable_time, a->gone_time, b);
+        if (how == AGENT_UNREACHABLE)
+                a->losing_time = now;
+        agent_put_present(a, b);
         *l = (struct loss){a->master, xstrdup(a->id), xstrdup(why), how, now};
         if (a->leaving++ == 0)
                 a->master->agents_leaving++;

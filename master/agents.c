@@ -166,6 +166,13 @@ void agent_put(const struct agent *a, double unreachable_time, double gone_time,
         master_put_message(b, key, &admitted.base);
 }
 
+void agent_put_present(const struct agent *a, struct store_batch *b)
+{
+        double unreachable_time = a->losing_time > 0 ? a->losing_time : a->unreachable_time;
+
+        agent_put(a, a->subscribing ? 0 : unreachable_time, a->gone_time, b);
+}
+
 /* ---- looking, stopping ---- */
 
 static void describe_place(const struct agent *a, Mete__Api__Agent *ret)

@@ -89,6 +89,7 @@ struct agent {
         struct http_request *subscribing; /* answered once the admission is on disk */
         uint32_t subscriptions;           /* of them: an older one's answer finds a newer number */
         double unreachable_time;          /* seconds since 1970, while AGENT_UNREACHABLE; as on disk */
+        double losing_time;               /* the same while that is on its way to disk, else 0 */
         double gone_time; /* seconds since 1970, from the operator's word on, before it is on disk */
         bool stalled;     /* it does not read its commands: disconnected after this callback */
         uint32_t leaving; /* losses of it that are on their way to disk */

@@ -118,6 +118,7 @@ static int compare_views(struct role_view *a, struct role_view *b)
 
 static void views_fill(struct role_views *views)
 {
+        struct role_sentences *sentences = role_sentences_new(views->master->roles);
         static char default_queue[] = "default";
         struct role_view *v, *next;
 
@@ -126,12 +127,13 @@ static void views_fill(struct role_views *views)
         if (views->only)
                 (void)view_get(views, views->only);
         HASH_ITER (hh, views->all, v, next) {
-                roles_warnings(views->master->roles, v->name, &v->warnings);
+                role_sentences_add(sentences, v->name, &v->warnings);
                 v->role.warnings = v->warnings.items;
                 v->role.n_warnings = v->warnings.count;
                 if (str_equal(v->name, QUEUE_ROLE))
                         v->role.queue = default_queue;
         }
+        role_sentences_free(sentences);
         HASH_SORT(views->all, compare_views);
 }
 

@@ -57,8 +57,10 @@ static void check_use(struct check *c, const struct master *m, const char *role)
 
         if (c->quota->limit_milli == QUOTA_NO_LIMIT || !allocator_role(m->allocator, role, &view))
                 return;
-        offered = offered_to(m, role, name);
         used = resources_scalar(view.consumed, name);
+        if (used <= c->quota->limit_milli)
+                return;
+        offered = offered_to(m, role, name);
         used -= MIN(used, offered);
         if (used > c->quota->limit_milli)
                 found(c, xasprintf("the limit of '%s' is %s, and %s are in use", role,

@@ -227,15 +227,67 @@ static int check_holds(const struct roles *rs, const char *role, const struct al
         return 0;
 }
 
-void roles_warnings(const struct roles *rs, const char *role, struct string_list *ret)
+struct resource_tree {
+        char resource[RESOURCE_NAME_MAX];
+        struct quota_tree *tree; /* owned */
+        UT_hash_handle hh;
+};
+
+struct role_sentences {
+        const struct roles *roles;
+        struct resource_tree *trees; /* k: resource -> v, owned */
+};
+
+static struct quota_tree *tree_of(struct role_sentences *x, const char *resource)
 {
-        const struct role_settings *s = find(rs, role);
+        struct resource_tree *t;
 
-        for (size_t i = 0; s && i < s->quota_count; i++) {
-                CLEANUP(cleanup_quota_tree_free) struct quota_tree *tree = tree_with(rs, role, &s->quotas[i]);
+        HASH_FIND_STR(x->trees, resource, t);
+        if (t)
+                return t->tree;
+        t = NEW0(struct resource_tree);
+        (void)snprintf(t->resource, sizeof(t->resource), "%s", resource);
+        t->tree = quota_tree_new();
+        HASH_ADD_STR(x->trees, resource, t);
+        return t->tree;
+}
 
-                free(quota_problem(rs->master, role, &s->quotas[i], tree, ret));
+struct role_sentences *role_sentences_new(const struct roles *rs)
+{
+        struct role_sentences *x = NEW0(struct role_sentences);
+        const struct role_settings *s, *next;
+        struct resource_tree *t, *next_tree;
+
+        x->roles = rs;
+        HASH_ITER (hh, rs->settings, s, next)
+                for (size_t i = 0; i < s->quota_count; i++)
+                        quota_tree_add(tree_of(x, s->quotas[i].name), s->name, s->quotas[i].guarantee_milli,
+                                s->quotas[i].limit_milli);
+        HASH_ITER (hh, x->trees, t, next_tree)
+                quota_tree_sum(t->tree);
+        return x;
+}
+
+struct role_sentences *role_sentences_free(struct role_sentences *x)
+{
+        struct resource_tree *t, *next;
+
+        HASH_ITER (hh, x->trees, t, next) {
+                HASH_DEL(x->trees, t);
+                quota_tree_free(t->tree);
+                free(t);
         }
+        free(x);
+        return NULL;
+}
+
+void role_sentences_add(struct role_sentences *x, const char *role, struct string_list *ret)
+{
+        const struct role_settings *s = find(x->roles, role);
+
+        for (size_t i = 0; s && i < s->quota_count; i++)
+                free(quota_problem(
+                        x->roles->master, role, &s->quotas[i], tree_of(x, s->quotas[i].name), ret));
 }
 
 /* ---- taking effect ---- */
@@ -253,10 +305,11 @@ static void rescind_above_limit(struct master *m, const char *role, const struct
         struct offer *o, *next;
 
         HASH_ITER (hh, m->offers, o, next) {
+                if (!role_is_within(o->role, role) || resources_scalar(&o->resources, q->name) == 0)
+                        continue;
                 if (consumed_by(m, role, q->name) <= q->limit_milli)
                         return;
-                if (role_is_within(o->role, role) && resources_scalar(&o->resources, q->name) > 0)
-                        offer_rescind(o, /* told= */ true);
+                offer_rescind(o, /* told= */ true);
         }
 }
 

@@ -36,5 +36,8 @@ int roles_set_weight(struct roles *rs, const char *role, double weight, store_do
 int roles_set_quota(struct roles *rs, const Mete__Api__Call__SetQuota *call, store_done_handler done,
         void *userdata, const char **ret_field, struct error *e) WARN_UNUSED;
 
-/* What of its quota cannot hold, as things are: sentences. */
-void roles_warnings(const struct roles *rs, const char *role, struct string_list *ret);
+/* What of its quota cannot hold, as things are: sentences. For many roles in a row the sums are made once. */
+struct role_sentences;
+struct role_sentences *role_sentences_new(const struct roles *rs);
+struct role_sentences *role_sentences_free(struct role_sentences *x);
+void role_sentences_add(struct role_sentences *x, const char *role, struct string_list *ret);

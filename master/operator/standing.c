@@ -161,8 +161,7 @@ void agent_standing_changed(struct agent *a)
         struct written *w = NEW0(struct written);
 
         fill_drain(&a->standing, &a->drain_view);
-        /* A registration that is on its way to disk has ended what was before. */
-        agent_put(a, a->subscribing ? 0 : a->unreachable_time, a->gone_time, b);
+        agent_put_present(a, b);
         *w = (struct written){a->master, xstrdup(a->id)};
         master_write(a->master, b, standing_written, w);
 }

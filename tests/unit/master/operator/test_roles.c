@@ -82,10 +82,12 @@ static uint64_t weight_of(const struct fixture *x, const char *role)
 
 static bool warns(const struct fixture *x, const char *role, const char *says)
 {
+        struct role_sentences *sentences = role_sentences_new(x->master->roles);
         struct string_list l = {};
         bool found = false;
 
-        roles_warnings(x->master->roles, role, &l);
+        role_sentences_add(sentences, role, &l);
+        role_sentences_free(sentences);
         for (size_t i = 0; i < l.count; i++)
                 found = found || strstr(l.items[i], says);
         string_list_done(&l);

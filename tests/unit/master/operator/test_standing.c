@@ -2,6 +2,7 @@
 
 #include "tests/unit/master/fixture.h"
 
+#include "master/agent_internal.h"
 #include "master/operator/standing.h"
 
 #define COMMAND(name) METE__AGENT__COMMAND__TYPE__##name
@@ -82,6 +83,29 @@ static void test_deactivated_agents_are_not_offered(void **state)
         assert_null(agent_unusable(the_agent(&x)));
         begin_again(&x);
         assert_false(standing(&x)->deactivated);
+        fixture_stop(&x);
+}
+
+/* The loss is on its way to disk when the operator comes: what he writes must not undo it. */
+static void test_deactivated_while_it_is_given_up(void **state)
+{
+        struct fixture x = {};
+
+        start(&x);
+        the_agent(&x)->missed_pings = x.options.max_agent_ping_timeouts;
+        agent_timer(NULL, the_agent(&x));
+        agent_deactivate(the_agent(&x), "by a test");
+        WAIT_FOR(&x, the_agent(&x)->state == AGENT_UNREACHABLE);
+        wait_written(&x);
+        begin_again(&x);
+        assert_int_equal(the_agent(&x)->state, AGENT_UNREACHABLE);
+        assert_true(standing(&x)->deactivated);
+        join(&x, NULL, 0);
+        assert_int_equal(the_agent(&x)->state, AGENT_ACTIVE);
+        agent_deactivate(the_agent(&x), "by a test");
+        wait_written(&x);
+        begin_again(&x);
+        assert_int_equal(the_agent(&x)->state, AGENT_RECOVERED);
         fixture_stop(&x);
 }
 
@@ -263,6 +287,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_deactivated_agents_are_not_offered),
+                cmocka_unit_test(test_deactivated_while_it_is_given_up),
                 cmocka_unit_test(test_a_drain_kills_and_ends),
                 cmocka_unit_test(test_the_shorter_grace_counts),
                 cmocka_unit_test(test_executors_end_after_their_tasks),

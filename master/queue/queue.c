@@ -239,6 +239,8 @@ static void set_waiting(struct queue *q, struct job *j, uint32_t waiting)
 
 void queue_drop(struct queue *q, struct job *j)
 {
+        struct user *user;
+
         while (j->runs)
                 run_free(q, j->runs);
         set_waiting(q, j, 0);
@@ -252,8 +254,9 @@ void queue_drop(struct queue *q, struct job *j)
                         j->name->rekey = j->name_next;
                 DL_DELETE2(j->name->jobs, j, name_prev, name_next);
         }
-        j->name->user->jobs--;
+        user = j->name->user;
         run_name_unref(q, j->name);
+        user_release(q, user);
         shape_unref(q, j->shape);
         free((void *)j->spec.after);
         free((void *)j->spec.spread_by);

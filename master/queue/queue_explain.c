@@ -200,7 +200,8 @@ static bool reason_of_state(struct view *v)
 static uint64_t blocker(const struct view *v)
 {
         struct queue *q = v->q;
-        uint64_t number = q->head != v->job->spec.number ? q->head : 0;
+        const struct job *head = queue_job_find(q, q->head);
+        uint64_t number = head && head != v->job && order_before(q, head, v->job) ? q->head : 0;
         struct cursor c;
 
         if (number == 0 && v->x->rank > 1) {

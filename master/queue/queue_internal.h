@@ -281,11 +281,13 @@ size_t order_rank(const struct queue *q, const struct job *j, uint64_t now_ns); 
 void wake_update(struct queue *q, struct job *j);
 /* What has become due; false when there is more of it than one pass does. */
 bool order_due(struct queue *q, uint64_t now_ns);
+bool order_before(const struct queue *q, const struct job *a, const struct job *b);
 /* Does a job that waits go before this run by the policy? */
 bool order_goes_before(const struct queue *q, const struct job *j, const struct run *r, uint64_t now_ns);
 double user_usage(const struct queue *q, const struct user *u, uint64_t now_ns);
 void user_advance(const struct queue *q, struct user *u, uint64_t now_ns);
 struct user *user_get(struct queue *q, const char *name);
+void user_release(struct queue *q, struct user *u); /* one of its jobs is gone */
 struct run_name *run_name_get(struct queue *q, struct user *u, const char *name);
 struct run_name *run_name_unref(struct queue *q, struct run_name *n);
 void run_name_learn(struct queue *q, struct run_name *n);

@@ -121,6 +121,17 @@ bool order_goes_before(const struct queue *q, const struct job *j, const struct 
         }
 }
 
+bool order_before(const struct queue *q, const struct job *a, const struct job *b)
+{
+        uint64_t ka = order_key(q, a), kb = order_key(q, b);
+
+        if (a->aged != b->aged)
+                return a->aged;
+        if (!a->aged && q->config.policy == QUEUE_FAIR && a->name->user != b->name->user)
+                return user_usage(q, a->name->user, q->now.ns) < user_usage(q, b->name->user, q->now.ns);
+        return ka != kb ? ka < kb : a->spec.number < b->spec.number;
+}
+
 /* ---- what time changes ---- */
 
 static uint64_t wake_time(const struct queue *q, const struct job *j)
@@ -277,6 +288,20 @@ void run_name_learn(struct queue *q, struct run_name *n)
 
 /* ---- users ---- */
 
+static void user_free(struct queue *q, struct user *u)
+{
+        HASH_DEL(q->users, u);
+        free(u->name);
+        free(u);
+}
+
+void user_release(struct queue *q, struct user *u)
+{
+        u->jobs--;
+        if (u->jobs == 0 && u->running == 0 && u->usage <= 0)
+                user_free(q, u);
+}
+
 static void forget_a_user(struct queue *q)
 {
         struct user *least = NULL, *u, *next;
@@ -284,11 +309,8 @@ static void forget_a_user(struct queue *q)
         HASH_ITER (hh, q->users, u, next)
                 if (u->jobs == 0 && u->running == 0 && (!least || u->usage < least->usage))
                         least = u;
-        if (!least)
-                return;
-        HASH_DEL(q->users, least);
-        free(least->name);
-        free(least);
+        if (least)
+                user_free(q, least);
 }
 
 struct user *user_get(struct queue *q, const char *name)

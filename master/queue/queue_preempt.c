@@ -211,13 +211,23 @@ static bool better(const struct offering *a, const struct offering *b)
         return a->lost_ns < b->lost_ns;
 }
 
+/* Is it kept for somebody who goes before the job? */
+static bool goes_first(struct search *s, const struct reservation *r)
+{
+        const struct job *other = queue_job_find(s->q, r->job);
+
+        if (r->run)
+                return !order_goes_before(s->q, s->job, r->run, s->now_ns);
+        return other && other != s->job && order_before(s->q, other, s->job);
+}
+
 /* What others were promised there is not given away a second time. */
 static bool is_open_to(struct search *s, uint32_t host)
 {
         const struct host *h = &s->q->hosts[host];
 
         for (const struct reservation *r = h->place ? h->place->reserved : NULL; r; r = r->next)
-                if (r->job != s->job->spec.number)
+                if (goes_first(s, r))
                         return false;
         return h->place && set_holds(s->job->shape->key.set, host) &&
                quantities_within(&s->job->shape->key.need, &h->total) &&

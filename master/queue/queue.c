@@ -78,6 +78,7 @@ struct queue *queue_free(struct queue *q)
 
 void queue_configure(struct queue *q, const struct queue_config *config)
 {
+        struct run_name *n, *next_name;
         struct job *j, *next;
 
         reservations_clear(q);
@@ -86,6 +87,8 @@ void queue_configure(struct queue *q, const struct queue_config *config)
                         order_remove(q, j);
         q->config = *config;
         q->look_again_ns = TIME_NEVER;
+        HASH_ITER (hh, q->run_names, n, next_name)
+                run_name_learn(q, n);
         HASH_ITER (hh, q->jobs, j, next) {
                 j->aged = j->aged && config->ageing_ns > 0;
                 queue_job_changed(q, j);
@@ -175,6 +178,7 @@ void queue_job_changed(struct queue *q, struct job *j)
         else if (j->where == JOB_PARKED)
                 unpark(q, j);
         waiting_since(q, j);
+        j->expired = j->expired && j->waiting > 0; /* what waits later is given up anew */
         if (could_run(j)) {
                 if (j->shape->checked == q->generation && !j->shape->possible)
                         park(q, j);

@@ -250,7 +250,7 @@ void queue_plan(
         struct queue *q, const struct queue_job *job, struct wall_time now, struct queue_explanation *ret);
 /* One sentence, which the caller frees; NULL for QUEUE_REASON_NONE. job: the size of its tasks is named. */
 char *queue_explanation_sentence(const struct queue_explanation *x, const struct queue_job *job);
-/* The same for a job that is in the queue, NULL when none of its tasks waits. */
+/* The same for a job that is in the queue, for lists: without a forecast for those that nothing is kept for, and without victims. NULL when none of its tasks waits. */
 char *queue_pending_reason(const struct queue *q, uint64_t job, struct wall_time now);
 /* Borrowed until the job changes; NULL. */
 const struct queue_job *queue_find_job(const struct queue *q, uint64_t job);

@@ -12,6 +12,7 @@ struct view {
         struct queue *q;
         struct job *job;
         struct queue_explanation *x;
+        bool brief;         /* only what a line in a list tells: no work that grows with the jobs before it */
         size_t windows;     /* large machines on which it would run into a maintenance */
         size_t not_offered; /* large ones that may have room, of which there is no offer */
         uint64_t window_end_ns;
@@ -321,7 +322,7 @@ static uint64_t expected_start(struct view *v)
                 x->reason != QUEUE_REASON_NO_OFFERS)
                 return TIME_NEVER;
         if (!r)
-                return forecast_start(v->q, v->job, x->now.ns);
+                return v->brief ? TIME_NEVER : forecast_start(v->q, v->job, x->now.ns);
         x->reserved = true;
         if (r->place->host != NO_HOST)
                 (void)snprintf(
@@ -363,27 +364,26 @@ static void add_victims(struct view *v)
         free(plan.items);
 }
 
-static void explain(struct queue *q, struct job *j, struct wall_time now, struct queue_explanation *ret)
+static void explain(
+        struct queue *q, struct job *j, struct wall_time now, bool brief, struct queue_explanation *ret)
 {
-        struct view v = {.q = q, .job = j, .x = ret, .window_end_ns = TIME_NEVER};
+        struct view v = {.q = q, .job = j, .x = ret, .brief = brief, .window_end_ns = TIME_NEVER};
 
         memset(ret, 0, sizeof(*ret));
         ret->now.ns = MAX(now.ns, q->now.ns);
         hosts_refresh(q);
-        q->pass++; /* what failed in the last pass need not fail now */
-        q->visits = 0;
         ret->rank = order_rank(q, j, ret->now.ns) + 1;
         ret->jobs = q->jobs_waiting;
         look_at_machines(&v, ret->now.ns);
         if (!reason_of_state(&v) && !reason_of_machines(&v)) {
                 reason_of_room(&v);
                 add_times(&v);
-                if (ret->reason == QUEUE_REASON_RESOURCES)
+                if (ret->reason == QUEUE_REASON_RESOURCES && !brief)
                         add_victims(&v);
         } else {
                 add_times(&v);
         }
-        if (j->waiting > 0)
+        if (j->waiting > 0 && !brief)
                 add_factors(&v);
 }
 
@@ -393,7 +393,7 @@ int queue_explain(const struct queue *q, uint64_t number, struct wall_time now, 
 
         if (!j)
                 return -ENOENT;
-        explain((struct queue *)q, j, now, ret);
+        explain((struct queue *)q, j, now, /* brief= */ false, ret);
         return 0;
 }
 
@@ -409,19 +409,20 @@ void queue_plan(
         if (!j)
                 return;
         queue_tasks_wait(q, job->number, 0, job->count, (struct wall_time){});
-        explain(q, j, now, ret);
+        explain(q, j, now, /* brief= */ false, ret);
         queue_drop(q, j);
         q->now = before;
 }
 
 char *queue_pending_reason(const struct queue *q, uint64_t number, struct wall_time now)
 {
-        const struct queue_job *job = queue_find_job(q, number);
+        struct job *j = queue_job_find(q, number);
         struct queue_explanation x;
 
-        if (!job || queue_explain(q, number, now, &x) < 0)
+        if (!j)
                 return NULL;
-        return queue_explanation_sentence(&x, job);
+        explain((struct queue *)q, j, now, /* brief= */ true, &x);
+        return queue_explanation_sentence(&x, &j->spec);
 }
 
 /* ---- all of them ---- */

@@ -386,11 +386,14 @@ uint64_t place_free_at(struct queue *q, struct place *p, const struct quantities
         struct quantities *ret_extra);
 /* Keeps what one task of the job needs (a gang: all), where it is free first. Returns when; TIME_NEVER: not known. */
 uint64_t reserve_for_job(struct search *s);
+uint64_t earliest_start(struct search *s); /* the same without keeping anything */
 uint64_t reserve_for_run(struct queue *q, struct run *r, uint64_t now_ns);
 void reserve_on(struct queue *q, struct place *p, uint64_t job, struct run *r, uint64_t at_ns,
         const struct quantities *extra);
 
 /* ---- queue_preempt.c ---- */
+bool preempt_looks(
+        const struct queue *q); /* may anybody be preempted, and has this pass not looked often enough? */
 /* Makes room for tasks of the job, which would start at start_ns otherwise. True: somebody gives way. */
 bool preempt_for(struct search *s, uint64_t start_ns);
 struct victims {

@@ -249,9 +249,10 @@ static void job_is_left(struct pass *pass, struct search *s)
                 pass->behind++;
                 if (s->job->preempting > 0)
                         (void)reserve_for_job(s);
+                else if (preempt_looks(q))
+                        at = earliest_start(s);
         }
-        if (preempt_for(s, at))
-                pass->behind++;
+        (void)preempt_for(s, at);
         cursor_pass(&pass->cursor, s->job);
 }
 
@@ -339,7 +340,7 @@ static bool unpark_some(struct queue *q)
 
 static bool is_held_for_somebody(const struct place *p)
 {
-        return p->host != NO_HOST && (p->reserved || p->suspended > 0);
+        return p->host != NO_HOST && p->reserved;
 }
 
 static void give_back(struct queue *q, struct offer *o, uint64_t refuse_ns)

@@ -27,6 +27,11 @@ static bool policy_preempts(const struct queue *q)
                (q->config.policy == QUEUE_PRIORITY || q->config.policy == QUEUE_SRTF);
 }
 
+bool preempt_looks(const struct queue *q)
+{
+        return policy_preempts(q) && q->preemptors < PASS_PREEMPTORS_MAX;
+}
+
 static bool may_give_way(struct search *s, const struct run *r)
 {
         struct queue *q = s->q;
@@ -325,8 +330,9 @@ bool preempt_for(struct search *s, uint64_t start_ns)
         struct victims plan;
         uint32_t tasks = queue_job_takes(j);
 
-        if (!policy_preempts(s->q) || j->preempting > 0 || s->q->preemptors++ >= PASS_PREEMPTORS_MAX)
+        if (j->preempting > 0 || !preempt_looks(s->q))
                 return false;
+        s->q->preemptors++;
         preempt_plan(
                 s, start_ns, queue_job_is_gang(j) ? tasks : MIN(tasks, (uint32_t)TASKS_PER_PASS_MAX), &plan);
         for (size_t i = 0; i < plan.count; i++) {

@@ -287,6 +287,17 @@ static uint64_t reserve_for_gang(struct search *s)
         return at;
 }
 
+uint64_t earliest_start(struct search *s)
+{
+        struct choice c;
+
+        set_refresh(s->q, s->job->shape->key.set);
+        if (queue_job_is_gang(s->job))
+                return gang_time(s, queue_job_takes(s->job));
+        c = best_choice(s);
+        return c.place ? c.at_ns : TIME_NEVER;
+}
+
 uint64_t reserve_for_job(struct search *s)
 {
         static const struct quantities nothing;

@@ -239,6 +239,16 @@ static void test_deadline(void **state)
         assert_int_equal(w.expirations, 1);
         assert_false(world_task(&w, 2, 0)->launched);
         assert_float_equal(world_end(&w, 3), 101, 1e-6);
+
+        /* A retry of a task behind the deadline is given up too. */
+        world_submit_at(
+                &w, 200, 100 * SECOND, "cpus:1;mem:1", (struct queue_job){.deadline = {T0 + 250 * SECOND}});
+        world_run_until(&w, 299);
+        assert_int_equal(w.expirations, 1);
+        queue_task_ended(w.queue, 4, 0, false, 0, (struct wall_time){w.now_ns});
+        queue_tasks_wait(w.queue, 4, 0, 1, (struct wall_time){});
+        (void)world_pass(&w);
+        assert_int_equal(w.expirations, 2);
         world_done(&w);
 }
 

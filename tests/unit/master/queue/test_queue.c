@@ -87,11 +87,69 @@ static void test_shortest_remaining_time(void **state)
         world_done(&w);
 }
 
+/*
+ * What nobody knows goes last, by arrival: so L1 (100 s) and L2 run before S1 (5 s), although the first S is short. When S1 has ended,
+ * the other S that wait go before the L that wait, which came earlier.
+ */
+static void test_durations_are_learned(void **state)
+{
+        static const double ends[] = {100, 200, 305, 310, 300, 315};
+        struct queue_config c = config_of(QUEUE_SJF);
+        struct world w;
+
+        world_init(&w, &c);
+        world_machine(&w, "h1", "cpus:1;mem:100");
+        world_submit_at(&w, 0, 100 * SECOND, "cpus:1;mem:1", (struct queue_job){.name = "L"});
+        world_submit_at(&w, 1, 100 * SECOND, "cpus:1;mem:1", (struct queue_job){.name = "L"});
+        world_submit_at(&w, 2, 5 * SECOND, "cpus:1;mem:1", (struct queue_job){.name = "S"});
+        world_submit_at(&w, 3, 5 * SECOND, "cpus:1;mem:1", (struct queue_job){.name = "S"});
+        world_submit_at(&w, 150, 100 * SECOND, "cpus:1;mem:1", (struct queue_job){.name = "L"});
+        world_submit_at(&w, 250, 5 * SECOND, "cpus:1;mem:1", (struct queue_job){.name = "S"});
+        world_submit_at(&w, 301, 100 * SECOND, "cpus:1;mem:1", (struct queue_job){.name = "L"});
+        world_run(&w);
+        for (size_t i = 0; i < ELEMENTSOF(ends); i++)
+                assert_float_equal(world_end(&w, i + 1), ends[i], 1e-6);
+        assert_float_equal(world_end(&w, 7), 415, 1e-6);
+        world_done(&w);
+}
+
+/*
+ * Runs of this name take 100 s and 100 s of CPU. One that has used 80 s of CPU after 50 s is expected to end at 70; one that has lasted
+ * 150 s, longer than any before, at no time that anybody could tell.
+ */
+static void test_progress(void **state)
+{
+        struct queue_config c = config_of(QUEUE_FIFO);
+        struct queue_explanation x;
+        struct world w;
+
+        world_init(&w, &c);
+        world_machine(&w, "h1", "cpus:1;mem:100");
+        estimates_add(w.estimates, "alice", "work", 100 * SECOND, 100 * SECOND, (struct wall_time){T0});
+        world_submit_at(&w, 0, 200 * SECOND, "cpus:1;mem:1", (struct queue_job){});
+        world_submit_at(&w, 0, 10 * SECOND, "cpus:1;mem:1", (struct queue_job){});
+        world_run_until(&w, 50);
+        assert_int_equal(queue_explain(w.queue, 2, (struct wall_time){w.now_ns}, &x), 0);
+        assert_float_equal((double)(x.expected_start.ns - T0) / SECOND, 100, 3);
+        queue_task_progress(w.queue, 1, 0, 80 * SECOND, (struct wall_time){w.now_ns});
+        (void)world_pass(&w);
+        assert_int_equal(queue_explain(w.queue, 2, (struct wall_time){w.now_ns}, &x), 0);
+        assert_float_equal((double)(x.expected_start.ns - T0) / SECOND, 70, 3);
+        w.now_ns = T0 + 150 * SECOND;
+        (void)world_pass(&w);
+        assert_int_equal(queue_explain(w.queue, 2, (struct wall_time){w.now_ns}, &x), 0);
+        assert_false(x.has_expected_start);
+        world_run(&w);
+        world_done(&w);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_shortest_first_beats_first_come),
                 cmocka_unit_test(test_shortest_remaining_time),
+                cmocka_unit_test(test_durations_are_learned),
+                cmocka_unit_test(test_progress),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,11 +15,13 @@
 #include "agent/executors/executor.h"
 #include "agent/fetcher.h"
 #include "agent/master_link.h"
+#include "agent/offered_resources.h"
 #include "agent/recover.h"
 #include "agent/registration.h"
 #include "agent/shim/spawn.h"
 #include "agent/volumes.h"
 #include "bpf/bpf.h"
+#include "isolators/cores.h"
 #include "lib/base/log.h"
 
 #define WORKER_THREADS 1
@@ -72,10 +74,13 @@ static int open_runtime_dir(struct agent *a, struct error *e)
 
 static int open_cgroups(struct agent *a, struct error *e)
 {
-        int r = cgroup_root_open("/", a->options->cgroup_root, &a->host.cgroups, e);
+        bool cores = offers_cores(a->options);
+        int r = cores ? cgroup_root_open_with_cpuset("/", a->options->cgroup_root, &a->host.cgroups, e)
+                      : cgroup_root_open("/", a->options->cgroup_root, &a->host.cgroups, e);
 
         if (r < 0)
                 return r;
+        a->host.cores = cores_new();
         r = cgroup_create(a->host.cgroups, "shims", &a->shim_cgroup, e);
         if (r == -EEXIST) {
                 error_done(e);
@@ -125,9 +130,19 @@ static void log_missing_isolations(struct agent *a)
         struct isolator_state *s = isolators_probe(&a->host, &n);
 
         for (size_t i = 0; i < n; i++)
-                if (s[i].available < 0 && !str_equal(s[i].isolator->name, "probes")) /* told already */
+                if (s[i].available < 0 && !str_equal(s[i].isolator->name, "probes") && /* told already */
+                        (!str_equal(s[i].isolator->name, "cores") || offers_cores(a->options)))
                         log_warning("no %s here: %s", s[i].isolator->provides, s[i].reason);
         isolators_states_free(s, n);
+}
+
+/* Launches say the same, as long as it is so. */
+static void settle_cores(struct agent *a)
+{
+        _cleanup_error_ struct error e = {0};
+
+        if (cores_settle(&a->host, &e) < 0)
+                log_error("%s", error_message(&e));
 }
 
 /* ---- ending ---- */
@@ -257,6 +272,7 @@ static int start(struct agent *a, struct error *e)
         if (r < 0)
                 return r;
         volumes_recovered(a->volumes);
+        settle_cores(a);
         a->sampler = usage_sampler_new(a);
         master_link_start(a->link);
         log_info("agent %s on %s: %.3g cores, %.1f GiB, measuring by %s", METE_VERSION, a->endpoint,
@@ -363,6 +379,7 @@ void agent_stop(struct agent *a)
                 leave_nothing(a);
         if (a->host.probes)
                 a->host.probes = bpf_probes_free(a->host.probes);
+        a->host.cores = cores_free(a->host.cores);
         a->shim_cgroup = cgroup_free(a->shim_cgroup);
         a->host.cgroups = cgroup_root_free(a->host.cgroups);
         free(a->host.probes_missing);

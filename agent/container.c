@@ -15,6 +15,7 @@
 #include "agent/shim/log_read.h"
 #include "agent/task.h"
 #include "agent/volumes.h"
+#include "isolators/cores.h"
 #include "lib/base/log.h"
 #include "lib/base/table.h"
 #include "lib/linux/syscall.h"
@@ -125,6 +126,7 @@ struct agent_container *container_free(struct agent_container *c)
                 return NULL;
         if (c->cleanup_due)
                 clean_host(c);
+        cores_forget(&c->agent->host, &c->view);
         c->suspension.answer_due = false;
         suspension_done(c);
         HASH_DELETE(hh, c->agent->containers, c);

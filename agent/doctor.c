@@ -24,7 +24,7 @@ static void doctor_open(struct doctor *d)
 
         d->host.state_dir = "/var/lib/mete/agent";
         d->host.runtime_dir = "/run/mete/doctor";
-        if (cgroup_root_open("/", relative, &d->host.cgroups, &cgroups) < 0)
+        if (cgroup_root_open_with_cpuset("/", relative, &d->host.cgroups, &cgroups) < 0)
                 d->cgroups_missing = xstrdup(error_message(&cgroups));
         if (bpf_supported(&probes) < 0)
                 d->host.probes_missing = xstrdup(error_message(&probes));
@@ -44,6 +44,12 @@ static void doctor_close(struct doctor *d)
 static bool measures(const struct isolator *i)
 {
         return str_equal(i->name, "probes");
+}
+
+/* Tasks that do not ask for it start without. */
+static bool is_optional(const struct isolator *i)
+{
+        return measures(i) || str_equal(i->name, "cores");
 }
 
 /* NULL when the host gives it, else why not; the caller frees. */
@@ -128,7 +134,7 @@ int agent_doctor(bool json, FILE *f)
         for (size_t i = 0; isolators[i]; i++) {
                 _cleanup_free_ char *reason = examine(&d, isolators[i]);
 
-                missing += reason && !measures(isolators[i]);
+                missing += reason && !is_optional(isolators[i]);
                 if (json)
                         add_json(rows, isolators[i], reason);
                 else

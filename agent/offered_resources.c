@@ -1,7 +1,10 @@
 #include "agent/offered_resources.h"
 
+#include <inttypes.h>
 #include <string.h>
 #include <sys/statvfs.h>
+
+#include "lib/linux/cpu_list.h"
 
 #define PORT_FIRST 31000
 #define PORT_LAST 32000
@@ -31,6 +34,51 @@ static uint64_t disk_mib(const char *work_dir)
         uint64_t mib = (uint64_t)((unsigned __int128)fs.f_blocks * fs.f_frsize >> 20);
         mib = mib > 2 * DISK_RESERVE_MIB ? mib - DISK_RESERVE_MIB : mib / 2;
         return MIN(mib, RESOURCE_MILLI_MAX / 1000);
+}
+
+static int check_range(const struct resource_range *x, const struct cpu_list *online, struct error *e)
+{
+        for (uint64_t core = x->begin; core <= x->end; core++)
+                if (core >= CPU_LIST_MAX || !cpu_list_has(online, (unsigned)core)) {
+                        _cleanup_free_ char *text = cpu_list_format(online);
+                        return error_set(e, -EINVAL, "--resources: cores: there is no core %" PRIu64 " here: %s are", core, text);
+                }
+        return 0;
+}
+
+/* Each is one of cpus, which tasks are counted by. */
+static int check_cores(const struct agent_options *o, const struct resources *r, struct error *e)
+{
+        struct cpu_list online;
+        uint64_t count = 0;
+
+        for (size_t i = 0; i < r->count; i++) {
+                const struct resource *x = &r->entries[i];
+
+                if (!str_equal(x->name, "cores"))
+                        continue;
+                if (x->kind != RESOURCE_RANGES)
+                        return error_set(e, -EINVAL, "--resources: cores must be ranges, as in cores:[0-1]");
+                int code = cpu_list_online("", &online);
+                if (code < 0)
+                        return error_set_errno(e, -EINVAL, "--resources: cores: cannot read which CPUs there are");
+                for (size_t k = 0; k < x->range_count; k++) {
+                        if (check_range(&x->ranges[k], &online, e) < 0)
+                                return -EINVAL;
+                        count += x->ranges[k].end - x->ranges[k].begin + 1;
+                }
+        }
+        if (count * 1000 > o->milli_cpus)
+                return error_set(e, -EINVAL, "--resources: %" PRIu64 " cores are more than --cpus %g", count,
+                        milli_to_double(o->milli_cpus));
+        return 0;
+}
+
+bool offers_cores(const struct agent_options *o)
+{
+        _cleanup_resources_ struct resources r = {0};
+
+        return o->resources && resources_parse(o->resources, &r, NULL) == 0 && has(&r, "cores");
 }
 
 static int check(const struct resources *r, struct error *e)
@@ -64,7 +112,7 @@ int offered_resources(const struct agent_options *o, struct resources *ret, stru
 
         if (o->resources && resources_parse(o->resources, &r, e) < 0)
                 return error_prefix(e, "--resources");
-        if (check(&r, e) < 0)
+        if (check(&r, e) < 0 || check_cores(o, &r, e) < 0)
                 return -EINVAL;
         if (!has(&r, "ports") && resources_add_range(&r, "ports", PORT_FIRST, PORT_LAST) < 0)
                 return error_set(e, -EINVAL, "--resources: too many ranges");

@@ -11,6 +11,7 @@
 #include "agent/command_task.h"
 #include "agent/executors/executors.h"
 #include "agent/launch.h"
+#include "agent/task_spec.h"
 #include "bpf/bpf.h"
 #include "lib/base/log.h"
 #include "lib/net/codec.h"
@@ -37,6 +38,15 @@ static int list_names(int dirfd, struct string_list *ret)
 
 /* ---- one container ---- */
 
+/* Whatever else is not known of it: nobody else may come onto its cores. */
+static void keep_cores(struct agent_container *c)
+{
+        struct cpu_list cores;
+
+        if (c->info->task && task_spec_cores(c->info->task, &cores, NULL) == 0 && cpu_list_count(&cores) > 0)
+                c->spec.exclusive_cores = xmemdup(&cores, sizeof(cores));
+}
+
 /* Limits and ids again, from the checkpoint. What cannot be rebuilt (a root file system that vanished) is not needed any more. */
 static void rebuild_spec(struct agent_container *c)
 {
@@ -45,6 +55,7 @@ static void rebuild_spec(struct agent_container *c)
         if (launch_build_spec(c, /* recovered= */ true, &e) < 0) {
                 log_debug("%s %s: %s", c->owner->noun, container_label(c), error_message(&e));
                 c->spec = (struct container_spec){.container_id = xstrdup(container_id(c))};
+                keep_cores(c);
         }
         if (c->info->sandbox)
                 c->view.sandbox_path = xstrdup(c->info->sandbox);

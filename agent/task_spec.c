@@ -137,6 +137,47 @@ static int fill_cpus(
         return 0;
 }
 
+int task_spec_cores(const Mete__V1__TaskInfo *t, struct cpu_list *ret, struct error *e)
+{
+        struct cpu_list cores = {0};
+
+        for (size_t i = 0; i < t->n_resources; i++) {
+                const Mete__V1__Resource *r = t->resources[i];
+
+                if (!str_equal(r->name, "cores"))
+                        continue;
+                if (r->type != METE__V1__VALUE__TYPE__RANGES || !r->ranges)
+                        return error_set(e, -EINVAL, "task.resources[%zu]: \"cores\" must be ranges", i);
+                for (size_t k = 0; k < r->ranges->n_range; k++) {
+                        const Mete__V1__Value__Range *x = r->ranges->range[k];
+                        if (cpu_list_add(&cores, x->begin, x->end) < 0)
+                                return error_set(e, -EINVAL,
+                                        "task.resources[%zu]: cores %" PRIu64 " to %" PRIu64 ": give a range below %d",
+                                        i, x->begin, x->end, CPU_LIST_MAX);
+                }
+        }
+        *ret = cores;
+        return 0;
+}
+
+static int fill_cores(
+        const Mete__V1__TaskInfo *t, const struct task_place *place, struct container_spec *s, struct error *e)
+{
+        struct cpu_list cores;
+
+        int r = task_spec_cores(t, &cores, e);
+        if (r < 0 || cpu_list_count(&cores) == 0)
+                return r;
+        if (place->executor)
+                return refuse(e, "task.resources",
+                        "an executor's tasks share its container: cores are for tasks without an executor");
+        if (cpu_list_count(&cores) * 1000 > s->milli_cpus)
+                return error_set(e, -EINVAL, "task.resources: %zu exclusive cores, but cpus %g: give as many cpus",
+                        cpu_list_count(&cores), milli_to_double(s->milli_cpus));
+        s->exclusive_cores = xmemdup(&cores, sizeof(cores));
+        return 0;
+}
+
 static int fill_memory(
         const Mete__V1__TaskInfo *t, uint64_t capacity, struct container_spec *s, struct error *e)
 {
@@ -438,6 +479,8 @@ static int fill(const Mete__Agent__Command__Launch *launch, const struct task_pl
                 r = refuse_unsupported(t, e);
         if (r == 0)
                 r = fill_resources(t, place, s, e);
+        if (r == 0)
+                r = fill_cores(t, place, s, e);
         if (r == 0)
                 r = fill_volumes(t, place, s, e);
         if (r == 0)

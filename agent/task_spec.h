@@ -38,6 +38,8 @@ struct task_place {
  * Ids of a launch, before they name anything. 0 or -EINVAL with a sentence naming the field.
  */
 int task_spec_check_ids(const Mete__Agent__Command__Launch *launch, struct error *e) WARN_UNUSED;
+/* The exclusive cores that the task has been given; empty: none. -EINVAL. */
+int task_spec_cores(const Mete__V1__TaskInfo *t, struct cpu_list *ret, struct error *e) WARN_UNUSED;
 /* -EINVAL, -ENOTSUP, -ENOENT with a sentence that names the field and what would be accepted. The caller frees with container_spec_done. */
 int task_spec_build(const Mete__Agent__Command__Launch *launch, const struct task_place *place,
         struct container_spec *ret, struct error *e) WARN_UNUSED;

@@ -59,10 +59,16 @@ static int check_limits(const struct container_limits *l, struct error *e)
         return r;
 }
 
+/* A quota that is all of the task's own cores could only throttle it there, for the kernel counts it by periods. */
+static bool needs_no_quota(const struct container_spec *s)
+{
+        return s->exclusive_cores && s->milli_cpus_limit >= cpu_list_count(s->exclusive_cores) * 1000;
+}
+
 static struct container_limits limits_of(const struct container_spec *s)
 {
-        return (struct container_limits){
-                s->milli_cpus, s->milli_cpus_limit, s->memory_bytes, s->memory_limit_bytes, s->pids_limit};
+        return (struct container_limits){s->milli_cpus, needs_no_quota(s) ? UINT64_MAX : s->milli_cpus_limit,
+                s->memory_bytes, s->memory_limit_bytes, s->pids_limit};
 }
 
 static int cgroup_prepare(struct isolator_host *h, struct container *c, struct plan *p, struct error *e)

@@ -17,12 +17,14 @@
 #include "lib/linux/users.h"
 
 struct bpf_probes;
+struct cores;
 
 /* What the host and the agent's configuration give; one per agent, constant after start. */
 struct isolator_host {
         struct cgroup_root *cgroups;
         struct bpf_probes *probes; /* NULL: cgroup files only */
         char *probes_missing;      /* why, one sentence, when probes is NULL */
+        struct cores *cores;       /* NULL: no exclusive cores are given */
         const char *
                 state_dir; /* the agent's work dir: hidden from tasks in host-root mode; overlays live in it */
         const char *runtime_dir;         /* state of this boot: hidden too */
@@ -76,6 +78,7 @@ struct container_spec {
         gid_t path_gid;
         char *user; /* spec for users_resolve; NULL = nobody */
         uint64_t milli_cpus, milli_cpus_limit;
+        struct cpu_list *exclusive_cores; /* NULL: it shares */
         uint64_t memory_bytes, memory_limit_bytes;
         uint64_t pids_limit;
         enum container_network network;

@@ -9,6 +9,7 @@
  * Volumes behind it: they are mounted in the sandbox. */
 const struct isolator *const isolators[] = {
         &isolator_cgroup,
+        &isolator_cores,
         &isolator_probes,
         &isolator_namespaces,
         &isolator_rlimits,
@@ -38,6 +39,7 @@ void container_spec_done(struct container_spec *s)
                 free(s->volumes[i].target);
         }
         free(s->volumes);
+        free(s->exclusive_cores);
         free(s->container_id);
         free(s->argv);
         free(s->program);
@@ -80,6 +82,8 @@ static bool is_needed(const struct isolator *i, const struct container_spec *s)
 {
         if (i == &isolator_seccomp)
                 return !s->seccomp_unconfined;
+        if (i == &isolator_cores)
+                return s->exclusive_cores != NULL;
         /* Measurement, not isolation. */
         return i != &isolator_probes;
 }

@@ -5,7 +5,7 @@
 
 extern const struct isolator isolator_cgroup, isolator_probes, isolator_namespaces, isolator_rootfs,
         isolator_paths, isolator_rlimits, isolator_user, isolator_capabilities, isolator_privileges,
-        isolator_seccomp, isolator_volumes;
+        isolator_seccomp, isolator_volumes, isolator_cores;
 
 /* CLONE_NEW* of a container: for the plan's settings. */
 uint64_t namespaces_flags(const struct container_spec *s);

@@ -123,7 +123,17 @@ static bool checkpoints(const struct agent_executor *x)
 }
 
 /* The container is made once, for all tasks that come: what a task brings cannot be mounted into it any more. */
-static int check_volumes(const struct request *r, struct error *e)
+static int check_cores(const Mete__V1__TaskInfo *t, struct error *e)
+{
+        for (size_t i = 0; i < t->n_resources; i++)
+                if (str_equal(t->resources[i]->name, "cores"))
+                        return error_set(e, -ENOTSUP,
+                                "task.resources: an executor's tasks share its container: cores are for tasks "
+                                "without an executor");
+        return 0;
+}
+
+static int check_resources(const struct request *r, struct error *e)
 {
         _cleanup_volume_refs_ struct volume_refs own = {0};
 
@@ -141,6 +151,8 @@ static int check_volumes(const struct request *r, struct error *e)
                                         "in "
                                         "task.executor.resources",
                                         of_task.items[k].id);
+                if (code == 0)
+                        code = check_cores(r->tasks[i], e);
         }
         return code;
 }
@@ -150,7 +162,7 @@ static int enqueue(struct agent_executor *x, const struct request *r, struct err
 {
         struct agent_container *c = x->container;
         uint64_t group = r->group ? ++x->last_group : 0;
-        int code = check_volumes(r, e);
+        int code = check_resources(r, e);
 
         for (size_t i = 0; i < r->count; i++) {
                 struct agent_task *t =

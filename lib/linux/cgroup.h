@@ -13,6 +13,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/time.h"
+#include "lib/linux/cpu_list.h"
 
 enum cgroup_layout {
         CGROUP_LAYOUT_UNIFIED,
@@ -45,13 +46,19 @@ struct cgroup;
  */
 int cgroup_root_open(
         const char *sysroot, const char *relative, struct cgroup_root **ret, struct error *e) WARN_UNUSED;
+/*
+ * The same, with CPUSET wanted on a hybrid host too: groups are then also made in its v1 hierarchy, which costs each launch a directory
+ * and a change of membership. It is so by itself where an earlier root of that name had it: its groups are there.
+ */
+int cgroup_root_open_with_cpuset(
+        const char *sysroot, const char *relative, struct cgroup_root **ret, struct error *e) WARN_UNUSED;
 struct cgroup_root *cgroup_root_free(struct cgroup_root *r); /* closes; removes nothing */
 DEFINE_CLEANUP(struct cgroup_root, cgroup_root_free)
 enum cgroup_layout cgroup_root_layout(const struct cgroup_root *r);
 bool cgroup_root_has(const struct cgroup_root *r, enum cgroup_controller c);
 /*
  * CPUACCT, FREEZER and DEVICES are always there: CPU time, cgroup.freeze and device programs (eBPF) belong to every v2 group, also
- * beside v1. On a hybrid host groups are made in the v1 hierarchies of cpu, memory and pids only; cpuset and io are then missing.
+ * beside v1. On a hybrid host groups are made in the v1 hierarchies of cpu, memory and pids, and of cpuset when asked for; io is then missing.
  */
 /* Why a controller is missing and what would provide it, one sentence; NULL when it is there. Static storage of the root. */
 const char *cgroup_root_missing(const struct cgroup_root *r, enum cgroup_controller c);
@@ -104,6 +111,10 @@ int cgroup_set_memory_max(
 int cgroup_set_memory_protection(struct cgroup *c, uint64_t bytes, struct error *e)
         WARN_UNUSED; /* request -> memory.low / soft limit; on v2 parents bound it: set them too */
 int cgroup_set_pids_max(struct cgroup *c, uint64_t max, struct error *e) WARN_UNUSED; /* UINT64_MAX = none */
+/* The CPUs that the root's groups can have. -ENOTSUP without the controller. */
+int cgroup_root_cpus(const struct cgroup_root *r, struct cpu_list *ret, struct error *e) WARN_UNUSED;
+/* NULL: all that the root has. -ENOENT: the group was made without that hierarchy. */
+int cgroup_set_cpus(struct cgroup *c, const struct cpu_list *cpus, struct error *e) WARN_UNUSED;
 int cgroup_set_descendants_max(
         struct cgroup *c, uint64_t max, struct error *e) WARN_UNUSED; /* v2 identity tree */
 

@@ -71,8 +71,12 @@ static int open_parent(
                 if (next < 0)
                         return error_set_errno(e, -errno, "cannot open the control group %s/%s",
                                 r->hierarchies[index].path, name);
+                int inherited = cgroup_inherits_cpuset(r, index) ? cgroup_inherit_cpuset(fd, next) : 0;
                 (void)close_fd(fd);
                 fd = next;
+                if (inherited < 0)
+                        return error_set_errno(e, inherited, "cannot give CPUs to the control group %s/%s",
+                                r->hierarchies[index].path, name);
                 if (index == HIERARCHY_V2 && made)
                         cgroup_pass_protection(fd);
                 unsigned enabled = 0;
@@ -116,7 +120,7 @@ static int find_parent(const struct cgroup_root *r, const char *name, const int 
 
 /* ---- making ---- */
 
-static int make_directory(int parent_fd, const char *base, bool v2, int *ret_fd)
+static int make_directory(int parent_fd, const char *base, bool v2, bool cpuset, int *ret_fd)
 {
         int r = mkdirat(parent_fd, base, 0755) < 0 ? -errno : 0;
 
@@ -126,8 +130,9 @@ static int make_directory(int parent_fd, const char *base, bool v2, int *ret_fd)
         if (r < 0)
                 return r;
         int fd = openat(parent_fd, base, DIR_FLAGS);
-        if (fd < 0) {
-                r = -errno;
+        r = fd < 0 ? -errno : cpuset ? cgroup_inherit_cpuset(parent_fd, fd) : 0;
+        if (r < 0) {
+                (void)close_fd(fd);
                 (void)unlinkat(parent_fd, base, AT_REMOVEDIR);
                 return r;
         }
@@ -138,7 +143,8 @@ static int make_directory(int parent_fd, const char *base, bool v2, int *ret_fd)
 static int make_everywhere(struct cgroup *c, const int *parents, const char *base, struct error *e)
 {
         for (size_t i = 0; i < c->root->count; i++) {
-                int r = make_directory(parents[i], base, i == HIERARCHY_V2, &c->fds[i]);
+                int r = make_directory(
+                        parents[i], base, i == HIERARCHY_V2, cgroup_inherits_cpuset(c->root, i), &c->fds[i]);
                 if (r >= 0)
                         continue;
                 while (i-- > 0) {
@@ -290,6 +296,9 @@ int cgroup_open_entry_fds(
 
         /* "tasks", not "cgroup.procs": a thread that moves itself alone waits for no RCU grace period (10 ms and more). */
         for (size_t i = HIERARCHY_V2 + 1; i < c->root->count; i++) {
+                /* Made before cores were offered: it has none of these, and no other limit is there. */
+                if (c->fds[i] < 0 && c->root->hierarchies[i].controllers == CONTROLLER_BIT(CGROUP_CPUSET))
+                        continue;
                 int fd = c->fds[i] < 0 ? -1 : openat(c->fds[i], "tasks", O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
                 if (fd < 0) {
                         int r = c->fds[i] < 0 ? -ENOENT : -errno;

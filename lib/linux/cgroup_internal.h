@@ -114,6 +114,16 @@ const char *cgroup_name_from_directory(const char *directory); /* one component;
 /* -EINVAL with a sentence unless every component is a valid id. Empty only when allowed. */
 int cgroup_name_validate(const char *name, bool allow_empty, struct error *e) WARN_UNUSED;
 
+/* ---- cgroup_cpuset.c ---- */
+
+/* v1: a group without CPUs and memory nodes gets its parent's. */
+int cgroup_inherit_cpuset(int parent_fd, int dirfd) WARN_UNUSED;
+/* Does the hierarchy want that? */
+static inline bool cgroup_inherits_cpuset(const struct cgroup_root *r, size_t index)
+{
+        return index != HIERARCHY_V2 && (r->hierarchies[index].controllers & CONTROLLER_BIT(CGROUP_CPUSET));
+}
+
 /* ---- cgroup_root.c ---- */
 
 /*

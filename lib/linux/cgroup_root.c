@@ -71,6 +71,11 @@ static int prepare_level(struct cgroup_hierarchy *h, bool v2, int dirfd)
         return h->controllers & CONTROLLER_BIT(CGROUP_MEMORY) ? use_hierarchy(dirfd) : 0;
 }
 
+static int prepare_cpuset(const struct cgroup_hierarchy *h, bool v2, int parent_fd, int dirfd)
+{
+        return !v2 && h->controllers & CONTROLLER_BIT(CGROUP_CPUSET) ? cgroup_inherit_cpuset(parent_fd, dirfd) : 0;
+}
+
 static int make_levels(struct cgroup_hierarchy *h, bool v2, const char *relative, int *ret_fd)
 {
         _cleanup_free_ char *copy = xstrdup(relative);
@@ -88,11 +93,13 @@ static int make_levels(struct cgroup_hierarchy *h, bool v2, const char *relative
                 int next = openat(fd, name, DIR_FLAGS);
                 if (next < 0)
                         return -errno;
+                r = prepare_cpuset(h, v2, fd, next);
                 (void)close_fd(fd);
                 fd = next;
                 if (v2 && made)
                         cgroup_pass_protection(fd);
-                r = prepare_level(h, v2, fd);
+                if (r >= 0)
+                        r = prepare_level(h, v2, fd);
         }
         if (r < 0)
                 return r;
@@ -138,9 +145,18 @@ static int read_controllers(const char *path, char *text, size_t size)
         return fd < 0 ? -errno : cgroup_fd_read(fd, text, size);
 }
 
-/* Which hierarchy serves what: the v2 tree where it has the controller, else v1. */
-static int choose_hierarchies(struct cgroup_root *root, const struct cgroup_mounts *m, struct error *e)
+/* An earlier root had groups there: they are found, and removed, with the others. */
+static bool has_directory(const char *mount, const char *relative)
 {
+        _cleanup_free_ char *path = xasprintf("%s/%s", mount, relative);
+
+        return access(path, F_OK) == 0;
+}
+
+/* Which hierarchy serves what: the v2 tree where it has the controller, else v1. */
+static int choose_hierarchies(struct cgroup_root *root, const struct cgroup_mounts *m, bool cpuset, struct error *e)
+{
+        unsigned v1 = CONTROLLERS_V1;
         char text[512];
 
         (void)add_hierarchy(root, m->v2, 0);
@@ -149,9 +165,11 @@ static int choose_hierarchies(struct cgroup_root *root, const struct cgroup_moun
         if (r < 0)
                 return error_set_errno(e, r, "cannot read %s", path);
         root->hierarchies[HIERARCHY_V2].controllers = cgroup_parse_controllers(text);
+        if (cpuset || (m->v1[CGROUP_CPUSET] && has_directory(m->v1[CGROUP_CPUSET], root->relative)))
+                v1 |= CONTROLLER_BIT(CGROUP_CPUSET);
         for (int c = 0; c < CGROUP_CONTROLLER_MAX; c++)
                 if (m->v1[c] &&
-                        CONTROLLERS_V1 & CONTROLLER_BIT(c) & ~root->hierarchies[HIERARCHY_V2].controllers)
+                        v1 & CONTROLLER_BIT(c) & ~root->hierarchies[HIERARCHY_V2].controllers)
                         (void)add_hierarchy(root, m->v1[c], CONTROLLER_BIT(c));
         root->layout = root->count > 1 ? CGROUP_LAYOUT_HYBRID : CGROUP_LAYOUT_UNIFIED;
         return 0;
@@ -169,9 +187,10 @@ static char *explain_missing(const struct cgroup_mounts *m, unsigned offered, en
                         name, m->v2, name);
         if (m->v1[c])
                 return xasprintf(
-                        "the %s controller is bound to cgroup v1 (%s), where Mete makes no groups: boot with "
+                        "the %s controller is bound to cgroup v1 (%s), where Mete makes no groups%s: boot with "
                         "systemd.unified_cgroup_hierarchy=1 to have it on cgroup v2",
-                        name, m->v1[c]);
+                        name, m->v1[c],
+                        c == CGROUP_CPUSET ? " unless mete-agent offers cores (--resources cores:[0-1])" : "");
         return xasprintf("the %s controller is neither in cgroup.controllers of %s nor mounted as cgroup v1: "
                          "enable it in the kernel "
                          "(command line cgroup_enable=%s) or mount it",
@@ -222,7 +241,8 @@ static struct cgroup_root *root_new(const char *relative)
         return root;
 }
 
-int cgroup_root_open(const char *sysroot, const char *relative, struct cgroup_root **ret, struct error *e)
+static int root_open(
+        const char *sysroot, const char *relative, bool cpuset, struct cgroup_root **ret, struct error *e)
 {
         CLEANUP(cgroup_mounts_done) struct cgroup_mounts mounts = {0};
 
@@ -233,7 +253,7 @@ int cgroup_root_open(const char *sysroot, const char *relative, struct cgroup_ro
                 return r;
 
         CLEANUP(cleanup_cgroup_root_free) struct cgroup_root *root = root_new(relative);
-        r = choose_hierarchies(root, &mounts, e);
+        r = choose_hierarchies(root, &mounts, cpuset, e);
         unsigned offered = r < 0 ? 0 : root->hierarchies[HIERARCHY_V2].controllers;
         for (size_t i = 0; r >= 0 && i < root->count; i++)
                 r = open_hierarchy(root, i, e);
@@ -242,6 +262,17 @@ int cgroup_root_open(const char *sysroot, const char *relative, struct cgroup_ro
         map_controllers(root, &mounts, offered);
         *ret = TAKE_PTR(root);
         return 0;
+}
+
+int cgroup_root_open(const char *sysroot, const char *relative, struct cgroup_root **ret, struct error *e)
+{
+        return root_open(sysroot, relative, /* cpuset= */ false, ret, e);
+}
+
+int cgroup_root_open_with_cpuset(
+        const char *sysroot, const char *relative, struct cgroup_root **ret, struct error *e)
+{
+        return root_open(sysroot, relative, /* cpuset= */ true, ret, e);
 }
 
 struct cgroup_root *cgroup_root_free(struct cgroup_root *r)

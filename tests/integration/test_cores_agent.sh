@@ -43,9 +43,9 @@ end_task() {
 test_they_are_offered() {
         jq -es '[.[] | select(.call == "SUBSCRIBE")] | last | .subscribe.agent_info.resources | any(.name == "cores")' "$CALLS" >/dev/null || fail "not offered"
         expect_match "$(mete-agent --doctor --json | jq -r '.[].isolation')" 'cores' "rows of --doctor"
-        expect_status 1 mete-agent --resources 'cores:[0-900]' --cpus 1000
+        expect_status 1 timeout 20 mete-agent --resources 'cores:[0-900]' --cpus 1000
         expect_match "$ERR" 'there is no core [0-9]+ here' "a core that is not there"
-        expect_status 1 mete-agent --resources 'cores:[0-1]' --cpus 1
+        expect_status 1 timeout 20 mete-agent --resources 'cores:[0-1]' --cpus 1
         expect_match "$ERR" '2 cores are more than --cpus 1' "more cores than cpus"
 }
 

@@ -41,7 +41,8 @@ static int check_range(const struct resource_range *x, const struct cpu_list *on
         for (uint64_t core = x->begin; core <= x->end; core++)
                 if (core >= CPU_LIST_MAX || !cpu_list_has(online, (unsigned)core)) {
                         _cleanup_free_ char *text = cpu_list_format(online);
-                        return error_set(e, -EINVAL, "--resources: cores: there is no core %" PRIu64 " here: %s are", core, text);
+                        return error_set(e, -EINVAL,
+                                "--resources: cores: there is no core %" PRIu64 " here: %s are", core, text);
                 }
         return 0;
 }
@@ -61,7 +62,8 @@ static int check_cores(const struct agent_options *o, const struct resources *r,
                         return error_set(e, -EINVAL, "--resources: cores must be ranges, as in cores:[0-1]");
                 int code = cpu_list_online("", &online);
                 if (code < 0)
-                        return error_set_errno(e, -EINVAL, "--resources: cores: cannot read which CPUs there are");
+                        return error_set_errno(
+                                e, -EINVAL, "--resources: cores: cannot read which CPUs there are");
                 for (size_t k = 0; k < x->range_count; k++) {
                         if (check_range(&x->ranges[k], &online, e) < 0)
                                 return -EINVAL;

@@ -152,7 +152,8 @@ int task_spec_cores(const Mete__V1__TaskInfo *t, struct cpu_list *ret, struct er
                         const Mete__V1__Value__Range *x = r->ranges->range[k];
                         if (cpu_list_add(&cores, x->begin, x->end) < 0)
                                 return error_set(e, -EINVAL,
-                                        "task.resources[%zu]: cores %" PRIu64 " to %" PRIu64 ": give a range below %d",
+                                        "task.resources[%zu]: cores %" PRIu64 " to %" PRIu64
+                                        ": give a range below %d",
                                         i, x->begin, x->end, CPU_LIST_MAX);
                 }
         }
@@ -160,8 +161,8 @@ int task_spec_cores(const Mete__V1__TaskInfo *t, struct cpu_list *ret, struct er
         return 0;
 }
 
-static int fill_cores(
-        const Mete__V1__TaskInfo *t, const struct task_place *place, struct container_spec *s, struct error *e)
+static int fill_cores(const Mete__V1__TaskInfo *t, const struct task_place *place, struct container_spec *s,
+        struct error *e)
 {
         struct cpu_list cores;
 
@@ -172,7 +173,8 @@ static int fill_cores(
                 return refuse(e, "task.resources",
                         "an executor's tasks share its container: cores are for tasks without an executor");
         if (cpu_list_count(&cores) * 1000 > s->milli_cpus)
-                return error_set(e, -EINVAL, "task.resources: %zu exclusive cores, but cpus %g: give as many cpus",
+                return error_set(e, -EINVAL,
+                        "task.resources: %zu exclusive cores, but cpus %g: give as many cpus",
                         cpu_list_count(&cores), milli_to_double(s->milli_cpus));
         s->exclusive_cores = xmemdup(&cores, sizeof(cores));
         return 0;

@@ -174,7 +174,8 @@ static int refuse_holder(const struct holder *x, const struct cpu_list *asked, s
         return error_set(e, -EBUSY, "exclusive cores: of %s some are container %s's", text, x->id);
 }
 
-static int check_exclusive(struct isolator_host *h, const struct container *c, const struct division *d, struct error *e)
+static int check_exclusive(
+        struct isolator_host *h, const struct container *c, const struct division *d, struct error *e)
 {
         const struct cpu_list *asked = c->spec->exclusive_cores;
         _cleanup_free_ char *asked_text = cpu_list_format(asked), *all_text = cpu_list_format(&d->all);
@@ -183,8 +184,9 @@ static int check_exclusive(struct isolator_host *h, const struct container *c, c
         bool shared = false;
 
         if (!cpu_list_contains(&d->all, asked))
-                return error_set(e, -ERANGE, "exclusive cores: of %s not all are there: this agent may use %s",
-                        asked_text, all_text);
+                return error_set(e, -ERANGE,
+                        "exclusive cores: of %s not all are there: this agent may use %s", asked_text,
+                        all_text);
         cpu_list_take(&rest, asked);
         DL_FOREACH (h->cores->holders, x) {
                 if (str_equal(x->id, c->spec->container_id))
@@ -194,8 +196,8 @@ static int check_exclusive(struct isolator_host *h, const struct container *c, c
                 shared = shared || !is_exclusive(x);
         }
         if (shared && cpu_list_count(&rest) == 0)
-                return error_set(e, -EBUSY, "exclusive cores: %s would leave no core to the other containers here",
-                        asked_text);
+                return error_set(e, -EBUSY,
+                        "exclusive cores: %s would leave no core to the other containers here", asked_text);
         return 0;
 }
 
@@ -209,7 +211,8 @@ static int check(struct isolator_host *h, const struct container *c, struct erro
         if (c->spec->exclusive_cores)
                 return check_exclusive(h, c, &d, e);
         if (cpu_list_count(&d.rest) == 0)
-                return error_set(e, -EBUSY, "all cores of this agent are exclusively others': none is left to share");
+                return error_set(
+                        e, -EBUSY, "all cores of this agent are exclusively others': none is left to share");
         return 0;
 }
 

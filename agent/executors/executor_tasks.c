@@ -128,7 +128,8 @@ static int check_cores(const Mete__V1__TaskInfo *t, struct error *e)
         for (size_t i = 0; i < t->n_resources; i++)
                 if (str_equal(t->resources[i]->name, "cores"))
                         return error_set(e, -ENOTSUP,
-                                "task.resources: an executor's tasks share its container: cores are for tasks "
+                                "task.resources: an executor's tasks share its container: cores are for "
+                                "tasks "
                                 "without an executor");
         return 0;
 }

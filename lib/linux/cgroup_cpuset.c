@@ -51,7 +51,8 @@ int cgroup_set_cpus(struct cgroup *c, const struct cpu_list *cpus, struct error 
         char all[LIST_MAX] = "\n";
 
         if (index < 0)
-                return error_set(e, -ENOTSUP, "cannot choose CPUs for %s: %s", c->name, c->root->missing[CGROUP_CPUSET]);
+                return error_set(e, -ENOTSUP, "cannot choose CPUs for %s: %s", c->name,
+                        c->root->missing[CGROUP_CPUSET]);
         if (c->fds[index] < 0)
                 return error_set(e, -ENOENT, "the control group %s does not exist", c->paths[index]);
         int r = 0;
@@ -60,7 +61,7 @@ int cgroup_set_cpus(struct cgroup *c, const struct cpu_list *cpus, struct error 
         _cleanup_free_ char *text = cpus ? cpu_list_format(cpus) : xstrdup(all);
         if (r >= 0)
                 r = cgroup_file_write(c->fds[index], "cpuset.cpus", text);
-        return r < 0 ? error_set_errno(e, r, "cannot write \"%.*s\" to %s/cpuset.cpus", (int)strcspn(text, "\n"), text,
-                               c->paths[index])
+        return r < 0 ? error_set_errno(e, r, "cannot write \"%.*s\" to %s/cpuset.cpus",
+                               (int)strcspn(text, "\n"), text, c->paths[index])
                      : 0;
 }

@@ -73,7 +73,8 @@ static int prepare_level(struct cgroup_hierarchy *h, bool v2, int dirfd)
 
 static int prepare_cpuset(const struct cgroup_hierarchy *h, bool v2, int parent_fd, int dirfd)
 {
-        return !v2 && h->controllers & CONTROLLER_BIT(CGROUP_CPUSET) ? cgroup_inherit_cpuset(parent_fd, dirfd) : 0;
+        return !v2 && h->controllers & CONTROLLER_BIT(CGROUP_CPUSET) ? cgroup_inherit_cpuset(parent_fd, dirfd)
+                                                                     : 0;
 }
 
 static int make_levels(struct cgroup_hierarchy *h, bool v2, const char *relative, int *ret_fd)
@@ -154,7 +155,8 @@ static bool has_directory(const char *mount, const char *relative)
 }
 
 /* Which hierarchy serves what: the v2 tree where it has the controller, else v1. */
-static int choose_hierarchies(struct cgroup_root *root, const struct cgroup_mounts *m, bool cpuset, struct error *e)
+static int choose_hierarchies(
+        struct cgroup_root *root, const struct cgroup_mounts *m, bool cpuset, struct error *e)
 {
         unsigned v1 = CONTROLLERS_V1;
         char text[512];
@@ -168,8 +170,7 @@ static int choose_hierarchies(struct cgroup_root *root, const struct cgroup_moun
         if (cpuset || (m->v1[CGROUP_CPUSET] && has_directory(m->v1[CGROUP_CPUSET], root->relative)))
                 v1 |= CONTROLLER_BIT(CGROUP_CPUSET);
         for (int c = 0; c < CGROUP_CONTROLLER_MAX; c++)
-                if (m->v1[c] &&
-                        v1 & CONTROLLER_BIT(c) & ~root->hierarchies[HIERARCHY_V2].controllers)
+                if (m->v1[c] && v1 & CONTROLLER_BIT(c) & ~root->hierarchies[HIERARCHY_V2].controllers)
                         (void)add_hierarchy(root, m->v1[c], CONTROLLER_BIT(c));
         root->layout = root->count > 1 ? CGROUP_LAYOUT_HYBRID : CGROUP_LAYOUT_UNIFIED;
         return 0;
@@ -186,11 +187,12 @@ static char *explain_missing(const struct cgroup_mounts *m, unsigned offered, en
                                  "cgroup.subtree_control",
                         name, m->v2, name);
         if (m->v1[c])
-                return xasprintf(
-                        "the %s controller is bound to cgroup v1 (%s), where Mete makes no groups%s: boot with "
-                        "systemd.unified_cgroup_hierarchy=1 to have it on cgroup v2",
+                return xasprintf("the %s controller is bound to cgroup v1 (%s), where Mete makes no "
+                                 "groups%s: boot with "
+                                 "systemd.unified_cgroup_hierarchy=1 to have it on cgroup v2",
                         name, m->v1[c],
-                        c == CGROUP_CPUSET ? " unless mete-agent offers cores (--resources cores:[0-1])" : "");
+                        c == CGROUP_CPUSET ? " unless mete-agent offers cores (--resources cores:[0-1])"
+                                           : "");
         return xasprintf("the %s controller is neither in cgroup.controllers of %s nor mounted as cgroup v1: "
                          "enable it in the kernel "
                          "(command line cgroup_enable=%s) or mount it",

@@ -44,9 +44,9 @@ static void test_named(void **state)
 
 static void test_refusals(void **state)
 {
-        static const char *const bad[] = {
-                "cpus:1", "mem:5", "ports:5", "ports:[1-70000]", "disk:[1-2]", "disk:-1", "x", ";;:",
-                "cores:1", "cores:[0-1]" /* of 1.5 cpus */, "cores:[4000-4000]", "cores:{0}", "cores:[0-18446744073709551615]"};
+        static const char *const bad[] = {"cpus:1", "mem:5", "ports:5", "ports:[1-70000]", "disk:[1-2]",
+                "disk:-1", "x", ";;:", "cores:1", "cores:[0-1]" /* of 1.5 cpus */, "cores:[4000-4000]",
+                "cores:{0}", "cores:[0-18446744073709551615]"};
 
         for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
                 const struct agent_options o = options(bad[i]);

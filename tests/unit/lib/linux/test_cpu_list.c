@@ -20,8 +20,9 @@ static struct cpu_list list(const char *text)
 
 static void round_trips(void **state)
 {
-        static const char *const rows[][2] = {{"", ""}, {"\n", ""}, {"0", "0"}, {"0-3\n", "0-3"}, {"3,1,2", "1-3"},
-                {"0-1,8,63-64,4095", "0-1,8,63-64,4095"}, {"0-4095", "0-4095"}, {"5-7,6-9", "5-9"}};
+        static const char *const rows[][2] = {{"", ""}, {"\n", ""}, {"0", "0"}, {"0-3\n", "0-3"},
+                {"3,1,2", "1-3"}, {"0-1,8,63-64,4095", "0-1,8,63-64,4095"}, {"0-4095", "0-4095"},
+                {"5-7,6-9", "5-9"}};
 
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
                 struct cpu_list l = list(rows[i][0]);
@@ -32,8 +33,8 @@ static void round_trips(void **state)
 
 static void refusals(void **state)
 {
-        static const char *const bad[] = {
-                "x", "1-", "-1", ",", "1,", "3-1", "4096", "0-4096", "18446744073709551615", "1 2", "1--2", "+1"};
+        static const char *const bad[] = {"x", "1-", "-1", ",", "1,", "3-1", "4096", "0-4096",
+                "18446744073709551615", "1 2", "1--2", "+1"};
 
         for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
                 struct cpu_list l;

@@ -21,7 +21,7 @@ static bool parse_calendar(const char *text, double *ret)
                         continue;
                 same = tm;
                 t = utc ? timegm(&same) : mktime(&same);
-                if (t == (time_t)-1 || same.tm_mday != tm.tm_mday || same.tm_mon != tm.tm_mon)
+                if (t == (time_t)-1 || same.tm_mday != tm.tm_mday)
                         return false;
                 *ret = (double)t;
                 return true;

@@ -83,7 +83,7 @@ test_count_runs_that_many() {
 test_every_printing_verb_has_json() {
         local verb
         mete run --mem 32M -- /bin/true
-        for verb in "ps" "ps -a" "jobs" "jobs -a" "stats" "agents" "version" "doctor"; do
+        for verb in "ps" "ps -a" "jobs" "jobs -a" "stats" "agents" "version" "doctor" "history" "roles" "quota" "weights" "maintenance"; do
                 # shellcheck disable=SC2086
                 mete $verb --json | holds 'true' >/dev/null || fail "mete $verb --json is no JSON"
         done
@@ -94,7 +94,9 @@ test_every_printing_verb_has_json() {
 }
 test_help_and_errors() {
         local verb
-        for verb in dev run ps jobs logs stats kill agents inspect doctor version; do
+        for verb in dev run plan validate ps jobs explain logs stats kill suspend resume agents "agents drain" inspect history queue "queue set" \
+                maintenance "maintenance schedule" roles quota "quota set" weights reserve volumes doctor version; do
+                # shellcheck disable=SC2086
                 mete $verb --help | grep -qi usage || fail "mete $verb --help"
         done
         expect_status 2 mete rnu
@@ -104,6 +106,65 @@ test_help_and_errors() {
         expect_status 2 mete run --no-such-flag -- /bin/true
         mete completion bash | bash -n || fail "completion"
 }
+test_roles_quotas_and_weights() {
+        expect_status 0 mete weights cli-dev=2 cli-batch=0.5
+        expect_status 2 mete weights cli-dev=0
+        expect_status 0 mete quota set cli-dev cpus=1:2 mem=:1G
+        expect_match "$(mete quota get cli-dev)" "cli-dev +cpus +1 +2 +0"
+        mete roles --json cli-dev | holds '.[0].weight == 2 and (.[0].quotas | length == 2) and .[0].quotas[1].limit == 1024' >/dev/null || fail "$(mete roles --json)"
+        expect_status 1 mete quota set cli-dev cpus=100000
+        expect_match "$ERR" "100000" "why not"
+        expect_status 0 mete quota set --force cli-dev cpus=100000
+        expect_match "$ERR" "warning: .*100000" "the warning"
+        expect_status 0 mete quota set cli-dev none
+        mete quota --json | holds 'all(.[]; has("quotas") | not)' >/dev/null || fail "$(mete quota --json)"
+}
+test_agents_are_drained_and_used_again() {
+        local host job
+        host=$(mete agents --json | jq -r '.[0].hostname')
+        expect_status 0 mete agents drain "$host"
+        wait_until 20 agents_show drained || fail "$(mete agents)"
+        job=$(mete run -d --mem 32M -- /bin/echo after the drain)
+        expect_status 0 mete agents reactivate "$host"
+        agents_show active || fail "$(mete agents)"
+        wait_state "$job.0" TASK_FINISHED
+        expect_status 1 mete agents drain no-such-host
+        expect_match "$ERR" "no-such-host"
+}
+agents_show() { mete agents | grep -qw "$1"; }
+test_maintenance_is_scheduled_and_cancelled() {
+        local host
+        host=$(mete agents --json | jq -r '.[0].hostname')
+        expect_status 0 mete maintenance schedule --start +2h --duration 1h --comment "a new disk" "$host"
+        expect_match "$OUT" "in about 2h.*a new disk"
+        expect_status 0 mete maintenance cancel "$(mete maintenance --json | jq -r '.[0].id')"
+        expect_match "$OUT" "No maintenance"
+}
+test_job_files_are_checked() {
+        cat >"$SCRATCH/bad.json" <<'END'
+{"jobs": [
+  {"name": "first", "command": ["/bin/true"], "cpuss": 1}
+]}
+END
+        expect_status 1 mete validate "$SCRATCH/bad.json"
+        expect_equal "$ERR" "$SCRATCH/bad.json:2: jobs[0].cpuss: there is no such field: did you mean \"cpus\"?" "the problem"
+        expect_status 1 mete run -d -f "$SCRATCH/bad.json"
+        cat >"$SCRATCH/cycle.json" <<'END'
+{"jobs": [{"name": "a", "command": ["/bin/true"], "after": [{"job": "b"}]},
+          {"name": "b", "command": ["/bin/true"], "after": [{"job": "a"}]}]}
+END
+        expect_status 1 mete validate "$SCRATCH/cycle.json"
+        expect_match "$ERR" "a -> b -> a"
+        mete validate --schema | holds '."$defs".JobSpec.properties.cpus.maximum == 65536' >/dev/null || fail "schema"
+}
+test_history_remembers() {
+        expect_status 3 mete run --name remembered --mem 32M -- /bin/sh -c 'exit 3'
+        wait_until 10 in_history remembered || fail "$(mete history)"
+        expect_match "$(mete history --name remembered --state failed --since 10m --tasks)" "remembered +failed +3 "
+        mete history --name remembered --state finished --json | holds 'length == 0' >/dev/null || fail "states are not told apart"
+        expect_match "$(mete stats --job remembered)" "1 jobs, 1 tasks: 0 finished, 1 failed"
+}
+in_history() { mete history --name "$1" --json | holds 'length == 1'; }
 test_doctor_tells_what_this_host_can() {
         local rows
         rows=$(mete doctor --json)

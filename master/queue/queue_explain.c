@@ -268,8 +268,9 @@ static void factor_usage(struct view *v)
         char text[DURATION_TEXT_MAX];
 
         (void)snprintf(f->value, sizeof(f->value), "%.6g core-seconds", user_usage(v->q, u, v->x->now.ns));
-        (void)snprintf(f->note, sizeof(f->note), "of %.40s, halved every %s; %zu tasks run", u->name,
-                duration_format(v->q->config.fair_half_life_ns, text), u->running);
+        (void)snprintf(f->note, sizeof(f->note), "of %.24s, halved every %.8s; %.3g cpus for 1m more",
+                u->name, duration_format(v->q->config.fair_half_life_ns, text),
+                milli_to_double(u->milli_cpus));
 }
 
 static void add_factors(struct view *v)
@@ -349,9 +350,11 @@ static void add_victims(struct view *v)
 {
         uint64_t start = v->x->has_expected_start ? v->x->expected_start.ns : TIME_NEVER;
         uint64_t look_again = v->q->look_again_ns;
+        size_t from = v->q->preempt_from;
         struct search s;
         struct victims plan;
 
+        v->q->victims_looked = 0;
         search_start(&s, v->q, v->job, v->x->now.ns);
         preempt_plan(&s, start, queue_job_is_gang(v->job) ? queue_job_takes(v->job) : 1, &plan);
         for (size_t i = 0; i < plan.count && v->x->victim_count < QUEUE_VICTIMS_MAX; i++) {
@@ -360,6 +363,7 @@ static void add_victims(struct view *v)
                 v->x->victims[v->x->victim_count++].how = plan.items[i].how;
         }
         v->q->look_again_ns = look_again;
+        v->q->preempt_from = from;
         search_done(&s);
         free(plan.items);
 }

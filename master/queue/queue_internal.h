@@ -23,7 +23,8 @@
 #define PASS_VISITS_MAX 300000  /* places looked at in a pass; then nobody further back is looked at */
 #define PASS_DUE_MAX 2000       /* jobs whose time has come, or whose estimate changed, in a pass */
 #define PASS_MATCHES_MAX 100000 /* constraints held against machines in a pass */
-#define PASS_PREEMPTORS_MAX 4   /* jobs for which victims are looked for in a pass */
+#define PASS_VICTIMS_MAX 30000  /* running tasks that are looked at, whether they may give way, in a pass */
+#define PASS_PREEMPTORS_MAX 2   /* jobs for which victims are looked for in a pass */
 #define FAIR_CHARGE_NS (60 * NSEC_PER_SEC) /* a running task counts as if it had run this much longer */
 #define DECLINE_NS (5 * NSEC_PER_SEC)      /* as long as Mesos' frameworks refuse unless they say otherwise */
 #define WINDOW_MARGIN_NS                                                                                     \
@@ -251,7 +252,8 @@ struct queue {
         size_t jobs_waiting, jobs_ordered;
 
         uint64_t pass; /* number of passes */
-        size_t visits, matches, preemptors;
+        size_t visits, matches, preemptors, victims_looked;
+        size_t preempt_from;               /* the host at which the next look for victims begins */
         struct reservation **reservations; /* of the last pass, the head's first */
         size_t reservation_count, reservation_capacity;
         uint64_t head;          /* the first job in order that found no place; 0: none */
@@ -282,6 +284,8 @@ void wake_update(struct queue *q, struct job *j);
 /* What has become due; false when there is more of it than one pass does. */
 bool order_due(struct queue *q, uint64_t now_ns);
 bool order_before(const struct queue *q, const struct job *a, const struct job *b);
+/* Would it by the policy alone, whoever has aged? */
+bool order_policy_prefers(const struct queue *q, const struct job *j, const struct run *r, uint64_t now_ns);
 /* Does a job that waits go before this run by the policy? */
 bool order_goes_before(const struct queue *q, const struct job *j, const struct run *r, uint64_t now_ns);
 double user_usage(const struct queue *q, const struct user *u, uint64_t now_ns);

@@ -70,15 +70,22 @@ void order_remove(struct queue *q, struct job *j)
         q->jobs_ordered--;
 }
 
+/* What a user's running tasks will have used soon counts already: users that start together take turns. */
+static double charged_usage(const struct queue *q, const struct user *u, uint64_t now_ns)
+{
+        return user_usage(q, u, now_ns) +
+               (double)u->milli_cpus / 1000 * ((double)FAIR_CHARGE_NS / NSEC_PER_SEC);
+}
+
 static size_t rank_among_users(const struct queue *q, const struct job *j, uint64_t now_ns)
 {
         const struct user *own = j->name->user;
-        double usage = user_usage(q, own, now_ns);
+        double usage = charged_usage(q, own, now_ns);
         struct user *u, *next;
         size_t rank = 0;
 
         HASH_ITER (hh, q->users, u, next) {
-                double other = u == own ? 0 : user_usage(q, u, now_ns);
+                double other = u == own ? 0 : charged_usage(q, u, now_ns);
 
                 if (u != own && (other < usage || (other == usage && strcmp(u->name, own->name) < 0)))
                         rank += tree_count(&u->order);
@@ -98,20 +105,17 @@ size_t order_rank(const struct queue *q, const struct job *j, uint64_t now_ns)
                tree_rank(&j->name->user->order, &probe.node);
 }
 
-bool order_goes_before(const struct queue *q, const struct job *j, const struct run *r, uint64_t now_ns)
+bool order_policy_prefers(const struct queue *q, const struct job *j, const struct run *r, uint64_t now_ns)
 {
         const struct job *other = r->key.job;
         uint64_t duration = queue_job_duration(j);
 
-        if (j->aged != r->aged)
-                return j->aged;
-        if (j->aged)
-                return j->spec.number < other->spec.number;
         switch (q->config.policy) {
         case QUEUE_PRIORITY:
                 return j->spec.priority > other->spec.priority;
         case QUEUE_SJF:
-                return order_key(q, j) < order_key(q, other);
+                return duration > 0 &&
+                       (duration < queue_job_duration(other) || queue_job_duration(other) == 0);
         case QUEUE_SRTF:
                 return duration > 0 && duration < run_remaining_ns(q, r, now_ns);
         case QUEUE_FIFO:
@@ -121,6 +125,13 @@ bool order_goes_before(const struct queue *q, const struct job *j, const struct 
         }
 }
 
+bool order_goes_before(const struct queue *q, const struct job *j, const struct run *r, uint64_t now_ns)
+{
+        if (j->aged != r->aged)
+                return j->aged;
+        return j->aged ? j->spec.number < r->key.job->spec.number : order_policy_prefers(q, j, r, now_ns);
+}
+
 bool order_before(const struct queue *q, const struct job *a, const struct job *b)
 {
         uint64_t ka = order_key(q, a), kb = order_key(q, b);
@@ -128,7 +139,8 @@ bool order_before(const struct queue *q, const struct job *a, const struct job *
         if (a->aged != b->aged)
                 return a->aged;
         if (!a->aged && q->config.policy == QUEUE_FAIR && a->name->user != b->name->user)
-                return user_usage(q, a->name->user, q->now.ns) < user_usage(q, b->name->user, q->now.ns);
+                return charged_usage(q, a->name->user, q->now.ns) <
+                       charged_usage(q, b->name->user, q->now.ns);
         return ka != kb ? ka < kb : a->spec.number < b->spec.number;
 }
 
@@ -369,13 +381,6 @@ void queue_restore_user(struct queue *q, const char *name, double core_seconds, 
 }
 
 /* ---- walking ---- */
-
-/* What a user's running tasks will have used soon counts already: users that start together take turns. */
-static double charged_usage(const struct queue *q, const struct user *u, uint64_t now_ns)
-{
-        return user_usage(q, u, now_ns) +
-               (double)u->milli_cpus / 1000 * ((double)FAIR_CHARGE_NS / NSEC_PER_SEC);
-}
 
 static bool user_before(const struct cursor_user *a, const struct cursor_user *b)
 {

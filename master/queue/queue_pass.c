@@ -408,7 +408,7 @@ void queue_schedule(struct queue *q, struct wall_time now, struct queue_decision
         pass.now_ns = q->now.ns;
         q->decisions = ret;
         q->pass++;
-        q->visits = q->matches = q->preemptors = 0;
+        q->visits = q->matches = q->preemptors = q->victims_looked = 0;
         q->head = 0;
         q->look_again_ns = TIME_NEVER;
         reservations_clear(q);

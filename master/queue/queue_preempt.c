@@ -9,6 +9,8 @@
 #include "master/queue/queue_internal.h"
 
 #define TASKS_PER_PASS_MAX 16 /* of one job, for which victims are looked for at a time */
+#define OFFERINGS_MAX                                                                                        \
+        32 /* machines among which the best is chosen; the next look goes on behind the last of them */
 
 /* One machine, and who would give way there for one task. */
 struct offering {
@@ -39,10 +41,10 @@ static bool may_give_way(struct search *s, const struct run *r)
         uint64_t ran_ns = s->now_ns - MIN(s->now_ns, r->started_ns), remaining;
 
         if (r->state != RUN_ACTIVE || r->giving_way || r->resuming || j == s->job || !j->spec.preemptible ||
-                r->preemptions >= q->config.preemptions_max || !order_goes_before(q, s->job, r, s->now_ns))
+                r->preemptions >= q->config.preemptions_max || !order_policy_prefers(q, s->job, r, s->now_ns))
                 return false;
-        /* Ageing decides who goes first among those that wait; it takes nothing from those that run. */
-        if (s->job->aged && !r->aged)
+        /* Who started because it had waited too long is not stopped for one that has not. Ageing itself stops nobody. */
+        if (r->aged && !s->job->aged)
                 return false;
         remaining = run_remaining_ns(q, r, s->now_ns);
         if (remaining <= q->config.min_gain_ns)
@@ -177,12 +179,25 @@ static bool choose_on(struct search *s, struct offering *o, uint64_t start_ns, b
         return found;
 }
 
+/* A cheap look: if all that this queue runs there gave way, would it be enough? */
+static bool could_free(struct search *s, const struct place *p)
+{
+        struct quantities have = room_at(p);
+
+        if (s->q->config.preemption == QUEUE_PREEMPT_REQUEUE)
+                quantities_add(&have, &p->held);
+        else
+                have.of[QUANTITY_CPUS] += p->held.of[QUANTITY_CPUS];
+        return quantities_within(&s->job->shape->key.need, &have);
+}
+
 static bool look_at_place(struct search *s, struct place *p, uint64_t start_ns, struct offering *o)
 {
         const struct quantities *need = &s->job->shape->key.need;
         bool found;
 
         *o = (struct offering){.place = p};
+        s->q->victims_looked += p->run_count;
         o->runs = xcalloc(p->run_count + 1, sizeof(struct run *));
         for (uint32_t i = 0; i < p->run_count; i++)
                 if (may_give_way(s, p->runs[i]))
@@ -242,11 +257,19 @@ static bool is_open_to(struct search *s, uint32_t host)
 static struct offering best_offering(struct search *s, uint64_t start_ns)
 {
         struct offering best = {}, o;
+        struct queue *q = s->q;
+        size_t found = 0, looked;
 
-        for (uint32_t i = 0; i < s->q->host_count; i++) {
-                if (!is_open_to(s, i) || s->q->hosts[i].place->run_count == 0 ||
-                        !look_at_place(s, s->q->hosts[i].place, start_ns, &o))
+        for (looked = 0; looked < q->host_count && found < OFFERINGS_MAX; looked++) {
+                uint32_t host = (uint32_t)((q->preempt_from + looked) % q->host_count);
+                struct place *p = q->hosts[host].place;
+
+                if (q->victims_looked > PASS_VICTIMS_MAX)
+                        break;
+                if (!p || p->run_count == 0 || !could_free(s, p) || !is_open_to(s, host) ||
+                        !look_at_place(s, p, start_ns, &o))
                         continue;
+                found++;
                 if (better(&o, &best)) {
                         free(best.runs);
                         best = o;
@@ -254,6 +277,8 @@ static struct offering best_offering(struct search *s, uint64_t start_ns)
                         free(o.runs);
                 }
         }
+        if (looked < q->host_count)
+                q->preempt_from = (q->preempt_from + looked) % q->host_count;
         return best;
 }
 

@@ -114,7 +114,7 @@ static void put_state(struct buffer *out, const struct queue_explanation *x, con
                 buffer_printf(out, "waits for job %ju", (uintmax_t)x->blocking_job);
                 break;
         case QUEUE_REASON_BACKOFF:
-                buffer_puts(out, "failed, and is tried again ");
+                buffer_puts(out, "is tried again ");
                 put_in(out, x, x->when);
                 break;
         case QUEUE_REASON_PARALLEL:

@@ -149,6 +149,62 @@ static void test_who_gives_way(void **state)
         world_done(&w);
 }
 
+/* Two of one cpu came last and would do, but one of two cpus is enough alone. */
+static void test_one_rather_than_two(void **state)
+{
+        struct queue_config c = preempting(QUEUE_PREEMPT_SUSPEND);
+        struct world w;
+
+        world_init(&w, &c);
+        world_machine(&w, "h1", "cpus:4;mem:100");
+        job(&w, 0, 500, "cpus:2;mem:10", 100);
+        job(&w, 0, 500, "cpus:1;mem:10", 100);
+        job(&w, 0, 500, "cpus:1;mem:10", 100);
+        job(&w, 40, 10, "cpus:2;mem:10", 900);
+        world_run_until(&w, 45);
+        assert_int_equal(w.suspensions, 1);
+        assert_int_equal(world_task(&w, 1, 0)->state, WORLD_SUSPENDED);
+        world_done(&w);
+}
+
+/* There will be room on the other machine in 5 s: less than it takes to be worth it. */
+static void test_room_elsewhere_soon(void **state)
+{
+        struct queue_config c = preempting(QUEUE_PREEMPT_SUSPEND);
+        struct world w;
+
+        world_init(&w, &c);
+        world_machine(&w, "h1", "cpus:2;mem:100");
+        world_machine(&w, "h2", "cpus:2;mem:100");
+        job(&w, 0, 500, "cpus:2;mem:10", 100);
+        world_submit_at(&w, 0, 105 * SECOND, "cpus:2;mem:10",
+                (struct queue_job){.duration_ns = 105 * SECOND, .priority = 100});
+        job(&w, 100, 10, "cpus:2;mem:10", 900);
+        world_run(&w);
+        assert_int_equal(w.suspensions, 0);
+        assert_float_equal(world_start(&w, 3), 105, 1e-6);
+        world_done(&w);
+}
+
+/* One of two machines cannot be had: then nobody gives way for half a gang. */
+static void test_no_half_gang(void **state)
+{
+        struct queue_config c = preempting(QUEUE_PREEMPT_SUSPEND);
+        struct world w;
+
+        world_init(&w, &c);
+        world_machine(&w, "h1", "cpus:2;mem:100");
+        world_machine(&w, "h2", "cpus:2;mem:100");
+        job(&w, 0, 500, "cpus:2;mem:10", 100);
+        world_submit_at(&w, 0, 500 * SECOND, "cpus:2;mem:10",
+                (struct queue_job){.duration_ns = 500 * SECOND, .priority = 100});
+        world_submit_at(&w, 100, 10 * SECOND, "cpus:2;mem:10",
+                (struct queue_job){.duration_ns = 10 * SECOND, .priority = 900, .gang = true, .count = 2});
+        world_run(&w);
+        assert_int_equal(w.suspensions, 0);
+        world_done(&w);
+}
+
 static void test_equals_and_unwilling_stay(void **state)
 {
         struct queue_config c = preempting(QUEUE_PREEMPT_REQUEUE);
@@ -272,6 +328,9 @@ int main(void)
                 cmocka_unit_test(test_requeue_prefers_suspension),
                 cmocka_unit_test(test_limit_of_preemptions),
                 cmocka_unit_test(test_who_gives_way),
+                cmocka_unit_test(test_one_rather_than_two),
+                cmocka_unit_test(test_room_elsewhere_soon),
+                cmocka_unit_test(test_no_half_gang),
                 cmocka_unit_test(test_equals_and_unwilling_stay),
                 cmocka_unit_test(test_no_priority_inversion),
                 cmocka_unit_test(test_gang_preempts_on_several_machines),

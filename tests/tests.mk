@@ -29,6 +29,9 @@ bench-scale: all ## ten thousand simulated agents, a hundred frameworks and a hu
 bench-queue: $B/tests/bench_queue ## the job queue: time per submitted job and per pass, growth with their number, bytes per job
 	@$B/tests/bench_queue
 
+bench-allocator: $B/tests/bench_allocator ## time per event and per pass, growth and memory of the allocator alone
+	@tools/bench/allocator
+
 # Fuzz targets: libFuzzer binaries (`make fuzz`, then run one), and a plain driver that replays the corpora as tests.
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 # The master's modules and the agent's have functions of the same names: a target has one or the other. Fixtures of unit tests need cmocka.
@@ -61,7 +64,7 @@ $(GEN)/tests/syscalls.inc: | $(GEN)/tests/
 	  sed -nE 's/^#define __NR_([a-z0-9_]+) ([0-9]+)$$/{"\1", \2},/p' | sort >$@
 $B/tests/payload: $(GEN)/tests/syscalls.inc
 
-.PHONY: test test-build test-fuzz unit-build sanitizers-build payload test-unit test-sanitizers test-integration test-vm bench bench-frameworks bench-scale bench-queue fuzz fuzz-build fuzz-replay-build \
+.PHONY: test test-build test-fuzz unit-build sanitizers-build payload test-unit test-sanitizers test-integration test-vm bench bench-frameworks bench-scale bench-allocator bench-queue fuzz fuzz-build fuzz-replay-build \
         coverage
 
 # A client that is not ours, for tests/integration/test_npm.sh.
@@ -72,6 +75,9 @@ $B/npm/installed: tests/integration/npm/package.json | $B/npm/
 $B/tests/bench_queue: $B/obj/tools/bench/queue.o $(call archive,schedule base) $B/flags | $B/tests/
 	$(call say,LINK,$@)
 	$Q$(CC) $(LDFLAGS_ALL) -o $@ $< $(call group,schedule base) $(call pkg_libs,libpcre2-8) $(LIBS_BASE)
+$B/tests/bench_allocator: $B/obj/tools/bench/allocator.o $(call archive,schedule base) $B/flags | $B/tests/
+	$(call say,LINK,$@)
+	$Q$(CC) $(LDFLAGS_ALL) -o $@ $< $(call group,schedule base) $(LIBS_BASE)
 $B/tests/interleave: $B/obj/tools/bench/interleave.o $(call archive,base) $B/flags | $B/tests/
 	$(call say,LINK,$@)
 	$Q$(CC) $(LDFLAGS_ALL) -o $@ $< $(call archive,base) $(LIBS_BASE)

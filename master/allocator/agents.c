@@ -252,6 +252,8 @@ void agent_slot_take(struct allocator *a, struct agent_slot *agent, const struct
         agent_slot_change_begin(a, agent);
         if (agent->overcommitted || resources_subtract(&agent->free, r) < 0)
                 free_from_totals(agent);
+        if (resources_empty(&agent->free))
+                resources_done(&agent->free); /* most agents are like that most of the time */
         agent_slot_change_end(a, agent);
 }
 
@@ -260,10 +262,8 @@ void agent_slot_give(struct allocator *a, struct agent_slot *agent, const struct
         agent_slot_change_begin(a, agent);
         if (agent->overcommitted)
                 free_from_totals(agent);
-        else if (resources_empty(&agent->free))
-                resources_copy(r, &agent->free);
         else
-                resources_add(&agent->free, r);
+                vector_add(&agent->free, r);
         agent_slot_change_end(a, agent);
 }
 

@@ -19,7 +19,8 @@ struct filter {
         struct refused *refused;
         struct mono_time expires;
         size_t heap_index;
-        struct filter *prev, *next; /* in client.filters */
+        uint64_t epoch;             /* of the client, which forgot it when its own is another */
+        struct filter *prev, *next; /* in client.filters, or allocator.forgotten */
         struct filter *same;        /* the next of the same pair */
 };
 
@@ -42,6 +43,8 @@ struct client {
         struct framework_slot *framework;
         struct role *role;
         struct filter *filters; /* DL, owned by their pairs */
+        uint64_t epoch;         /* raised to forget all filters at once */
+        size_t filter_count;    /* that it did not forget */
         struct pair *pairs;     /* DL, owned by their agents */
         uint64_t generation;    /* at which it was last to look at every agent anew */
         bool subscribed;        /* the framework has this role now; else only its bookings keep the client */
@@ -146,6 +149,7 @@ struct allocator {
         uint64_t generation;
         uint64_t clients_ever;
         struct filter_heap heap;
+        struct filter *forgotten;  /* DL: by clients that revived, freed a few at a time */
         struct amounts firm_free;  /* neither reserved nor revocable, on active agents */
         struct role *dirty;        /* DL: their consumption changed since quota_settle() */
         struct amounts seen_slack; /* of firm_free beyond what guarantees need, as seen_room */
@@ -228,6 +232,8 @@ struct pair *pair_find(const struct agent_slot *agent, const struct client *clie
 struct pair *pair_get(struct agent_slot *agent, struct client *client);
 void pair_free_if_unused(struct allocator *a, struct pair *pair);
 void pair_set_expired(struct allocator *a, struct pair *pair, bool expired);
+/* As resources_add(), at once when there is nothing yet. */
+void vector_add(struct resources *r, const struct resources *other);
 /* These do not touch what is free: see agent_slot_take(), agent_slot_give(). */
 void book(struct allocator *a, struct agent_slot *agent, struct client *client, const struct resources *r);
 int unbook(struct allocator *a, struct agent_slot *agent, struct client *client, const struct resources *r);
@@ -244,17 +250,18 @@ bool offer_make_up(struct allocator *a, const struct agent_slot *agent, const st
 /* filter.c */
 void filter_set(struct allocator *a, struct agent_slot *agent, struct client *client,
         const struct resources *refused, struct mono_time expires);
-void filter_drop(struct allocator *a, struct filter *f);
 void filters_drop_agent(struct allocator *a, struct agent_slot *agent);
 void refused_unref(struct refused *r); /* takes NULL */
 /* Does a filter keep this offer of the agent from the client? */
 bool filter_refuses(
         const struct agent_slot *agent, const struct client *client, const struct resources *offer);
-/* Ends at most `most` of those that ran out; their agents are to be looked at for them. */
-void filters_expire(struct allocator *a, struct mono_time now, size_t most);
+/* Ends at most `most` of those that ran out; their agents are to be looked at for them. False: there are more. */
+bool filters_expire(struct allocator *a, struct mono_time now, size_t most);
+/* Of all agents, at once. */
+void filters_forget(struct allocator *a, struct client *client);
+void filters_drop_pair(struct allocator *a, struct pair *pair); /* which may be gone then */
 
 /* allocator.c */
 struct client *client_find(const struct allocator *a, const char *framework, const char *role);
 struct client *client_get(struct allocator *a, struct framework_slot *framework, const char *role_name);
 void client_free_if_unused(struct allocator *a, struct client *client);
-void client_forget_filters(struct allocator *a, struct client *client);

@@ -60,6 +60,7 @@ void pair_free_if_unused(struct allocator *a, struct pair *pair)
         agent->pair_count--;
         memmove(agent->pairs + at, agent->pairs + at + 1, (agent->pair_count - at) * sizeof(*agent->pairs));
         DL_DELETE(pair->client->pairs, pair);
+        resources_done(&pair->held); /* an empty one may keep its room */
         free(pair);
 }
 
@@ -81,15 +82,22 @@ void pair_set_expired(struct allocator *a, struct pair *pair, bool expired)
         }
 }
 
+void vector_add(struct resources *r, const struct resources *other)
+{
+        if (!resources_empty(r)) {
+                resources_add(r, other);
+                return;
+        }
+        resources_done(r);
+        resources_copy(other, r);
+}
+
 void book(struct allocator *a, struct agent_slot *agent, struct client *client, const struct resources *r)
 {
         struct pair *pair = pair_get(agent, client);
         bool first = resources_empty(&pair->held);
 
-        if (first)
-                resources_copy(r, &pair->held);
-        else
-                resources_add(&pair->held, r);
+        vector_add(&pair->held, r);
         client_account(a, client, r, /* more= */ true, first);
 }
 

@@ -318,6 +318,19 @@ static int check_role(const struct allocator *a, struct role *role, struct error
         return 0;
 }
 
+static int check_client_filters(const struct client *client, struct error *e)
+{
+        const struct filter *f;
+        size_t count = 0;
+
+        DL_FOREACH (client->filters, f)
+                count += f->epoch == client->epoch && f->pair->client == client;
+        if (count != client->filter_count)
+                return error_set(e, -EUCLEAN, "%s counts %zu filters, recounted %zu", client->entry.name,
+                        client->filter_count, count);
+        return 0;
+}
+
 static int check_clients(const struct allocator *a, struct error *e)
 {
         const struct framework_slot *framework, *next_framework;
@@ -331,6 +344,8 @@ static int check_clients(const struct allocator *a, struct error *e)
                         sum_holdings(a, NULL, client, &want);
                         r = check_entry(a, &client->entry, &want, e);
                         sums_done(&want);
+                        if (r >= 0)
+                                r = check_client_filters(client, e);
                         if (r < 0)
                                 return r;
                 }

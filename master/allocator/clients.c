@@ -47,12 +47,6 @@ struct client *client_get(struct allocator *a, struct framework_slot *framework,
         return client;
 }
 
-void client_forget_filters(struct allocator *a, struct client *client)
-{
-        while (client->filters)
-                filter_drop(a, client->filters);
-}
-
 static void client_set_subscribed(struct allocator *a, struct client *client, bool subscribed)
 {
         if (client->subscribed == subscribed)
@@ -67,10 +61,9 @@ static void client_free(struct allocator *a, struct client *client)
 {
         struct role *role = client->role;
 
-        client_forget_filters(a, client);
-        while (client->pairs) { /* a filter on them ran out, nothing else is left */
+        while (client->pairs) { /* nothing is held there */
                 pair_set_expired(a, client->pairs, false);
-                pair_free_if_unused(a, client->pairs);
+                filters_drop_pair(a, client->pairs);
         }
         client_set_subscribed(a, client, false);
         sorter_entry_done(&client->entry);
@@ -89,7 +82,7 @@ void client_free_if_unused(struct allocator *a, struct client *client)
 
 static void client_unsubscribe(struct allocator *a, struct client *client)
 {
-        client_forget_filters(a, client);
+        filters_forget(a, client);
         client_set_subscribed(a, client, false);
         client_free_if_unused(a, client);
 }
@@ -181,7 +174,6 @@ static void framework_free(struct allocator *a, struct framework_slot *framework
         struct client *client, *next;
 
         HASH_ITER (hh, framework->clients, client, next) {
-                client_forget_filters(a, client);
                 client_recover_all(a, client);
                 client_free(a, client);
         }
@@ -221,7 +213,7 @@ static int for_clients(
 
 static void client_revive(struct allocator *a, struct client *client)
 {
-        client_forget_filters(a, client);
+        filters_forget(a, client);
         client->suppressed = false;
         client_update(a, client);
         client_look_anew(a, client);

@@ -92,15 +92,20 @@ static void filter_take_out(struct allocator *a, struct filter *f)
         struct client *client = f->pair->client;
 
         heap_remove(&a->heap, f);
-        DL_DELETE(client->filters, f);
+        if (f->epoch == client->epoch) {
+                DL_DELETE(client->filters, f);
+                client->filter_count--;
+                client->role->filters--;
+        } else {
+                DL_DELETE(a->forgotten, f);
+        }
         LL_DELETE2(f->pair->filters, f, same);
         f->pair->filter_count--;
-        client->role->filters--;
         refused_unref(f->refused);
         free(f);
 }
 
-void filter_drop(struct allocator *a, struct filter *f)
+static void filter_drop(struct allocator *a, struct filter *f)
 {
         struct pair *pair = f->pair;
 
@@ -108,14 +113,39 @@ void filter_drop(struct allocator *a, struct filter *f)
         pair_free_if_unused(a, pair);
 }
 
+void filters_drop_pair(struct allocator *a, struct pair *pair)
+{
+        while (pair->filters)
+                filter_take_out(a, pair->filters);
+        pair_free_if_unused(a, pair);
+}
+
 void filters_drop_agent(struct allocator *a, struct agent_slot *agent)
 {
-        for (size_t i = agent->pair_count; i-- > 0;) {
-                struct pair *pair = agent->pairs[i].pair;
+        for (size_t i = agent->pair_count; i-- > 0;)
+                filters_drop_pair(a, agent->pairs[i].pair);
+}
 
-                while (pair->filters)
-                        filter_take_out(a, pair->filters);
-                pair_free_if_unused(a, pair);
+void filters_forget(struct allocator *a, struct client *client)
+{
+        if (client->filter_count == 0)
+                return;
+        DL_CONCAT(a->forgotten, client->filters);
+        client->filters = NULL;
+        client->role->filters -= client->filter_count;
+        client->filter_count = 0;
+        client->epoch++;
+}
+
+/* Those of the pair that its client forgot. */
+static void drop_forgotten(struct allocator *a, struct pair *pair)
+{
+        struct filter *f, *next;
+
+        for (f = pair->filters; f; f = next) {
+                next = f->same;
+                if (f->epoch != pair->client->epoch)
+                        filter_take_out(a, f);
         }
 }
 
@@ -152,16 +182,19 @@ void filter_set(struct allocator *a, struct agent_slot *agent, struct client *cl
         struct pair *pair = pair_get(agent, client);
         struct filter *f;
 
+        drop_forgotten(a, pair);
         if (is_covered(pair, refused, expires))
                 return;
         make_room(a, pair, refused, expires);
         f = NEW0(struct filter);
         f->pair = pair;
+        f->epoch = client->epoch;
         f->expires = expires;
         f->refused = refused_get(agent, refused);
         LL_APPEND2(pair->filters, f, same);
         pair->filter_count++;
         client->role->filters++;
+        client->filter_count++;
         DL_APPEND(client->filters, f);
         heap_add(&a->heap, f);
 }
@@ -174,21 +207,26 @@ bool filter_refuses(
         if (!pair)
                 return false;
         for (const struct filter *f = pair->filters; f; f = f->same)
-                if ((f->refused == agent->refused && agent->refused_is_free) ||
-                        resources_contains(&f->refused->resources, offer))
+                if (f->epoch == client->epoch && ((f->refused == agent->refused && agent->refused_is_free) ||
+                                                         resources_contains(&f->refused->resources, offer)))
                         return true;
         return false;
 }
 
-void filters_expire(struct allocator *a, struct mono_time now, size_t most)
+bool filters_expire(struct allocator *a, struct mono_time now, size_t most)
 {
+        for (size_t n = most; n > 0 && a->forgotten; n--)
+                filter_drop(a, a->forgotten);
         for (; most > 0 && a->heap.count > 0 && a->heap.items[0]->expires.ns <= now.ns; most--) {
-                struct pair *pair = a->heap.items[0]->pair;
+                struct filter *f = a->heap.items[0];
+                struct pair *pair = f->pair;
+                bool counts = f->epoch == pair->client->epoch && pair->agent->listed;
 
-                filter_take_out(a, a->heap.items[0]);
-                if (pair->agent->listed)
+                filter_take_out(a, f);
+                if (counts)
                         pair_set_expired(a, pair, true);
                 else
                         pair_free_if_unused(a, pair);
         }
+        return !a->forgotten && (a->heap.count == 0 || a->heap.items[0]->expires.ns > now.ns);
 }

@@ -9,6 +9,7 @@ struct search {
         const struct agent_slot *agent;
         enum look look;
         uint64_t generation;    /* only those about whom there is something newer */
+        size_t asked;           /* how many clients */
         bool due;               /* only what a guarantee that is not met makes due */
         struct resources offer; /* what was found; borrowed, as offer_make_up() says */
 };
@@ -208,8 +209,9 @@ static uint64_t newest_that_matters(const struct allocator *a)
         return newest;
 }
 
-/* False: there is no agent to look at. */
-static bool look_at_next(struct allocator *a, struct allocator_offer *ret, bool *ret_offered)
+/* False: there is no agent to look at. Adds to ret_asked how many clients it asked. */
+static bool look_at_next(
+        struct allocator *a, struct allocator_offer *ret, bool *ret_offered, size_t *ret_asked)
 {
         struct agent_slot *agent = a->available;
         struct search s = {.a = a};
@@ -233,22 +235,24 @@ static bool look_at_next(struct allocator *a, struct allocator_offer *ret, bool 
         if (client)
                 offer_make(&s, agent, client, ret);
         *ret_offered = client;
+        *ret_asked += s.asked;
         return true;
 }
+
+/* An agent is looked at for everybody or nobody; where there are many of them, a call looks at fewer agents. */
+#define ASK_MAX (ALLOCATOR_LOOK_MAX * 8)
 
 enum allocator_next allocator_next_offer(
         struct allocator *a, struct mono_time now, struct allocator_offer *ret)
 {
-        struct mono_time next;
-        bool offered = false;
+        bool settled = filters_expire(a, now, ALLOCATOR_LOOK_MAX), offered = false;
+        size_t asked = 0;
 
-        filters_expire(a, now, ALLOCATOR_LOOK_MAX);
         if (a->held)
                 return ALLOCATOR_NONE;
-        for (size_t i = 0; i < ALLOCATOR_LOOK_MAX; i++) {
-                if (!look_at_next(a, ret, &offered))
-                        return allocator_next_wakeup(a, &next) && next.ns <= now.ns ? ALLOCATOR_MORE
-                                                                                    : ALLOCATOR_NONE;
+        for (size_t i = 0; i < ALLOCATOR_LOOK_MAX && asked < ASK_MAX; i++) {
+                if (!look_at_next(a, ret, &offered, &asked))
+                        return settled ? ALLOCATOR_NONE : ALLOCATOR_MORE;
                 if (offered)
                         return ALLOCATOR_OFFER;
         }

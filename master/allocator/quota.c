@@ -206,23 +206,53 @@ static void quotas_forget(struct allocator *a, struct role *role)
         role->quota_count = 0;
 }
 
+/* What was seen of the same scalar before is still what was seen. */
+static struct quota_state *states_new(
+        struct allocator *a, const struct role *role, const struct allocator_quota *quotas, size_t count)
+{
+        struct quota_state *states = xcalloc(count, sizeof(*states));
+
+        for (size_t i = 0; i < count; i++) {
+                size_t scalar = scalar_number(&a->names, quotas[i].name);
+                const struct quota_state *before = state_find(role, scalar);
+
+                states[i].scalar = scalar;
+                states[i].seen_excess = before ? before->seen_excess : 0;
+                states[i].seen_room = before ? before->seen_room : UINT64_MAX;
+        }
+        return states;
+}
+
+/* Does a limit end that left less than there is? */
+static bool limit_ends(const struct role *role, const struct allocator_quota *quotas, size_t count)
+{
+        for (size_t i = 0; i < role->quota_count; i++) {
+                bool stays = false;
+
+                for (size_t j = 0; j < count; j++)
+                        stays |= str_equal(quotas[j].name, role->quotas[i].name);
+                if (!stays && role->quotas[i].limit_milli != QUOTA_NO_LIMIT)
+                        return true;
+        }
+        return false;
+}
+
 int allocator_set_quota(
         struct allocator *a, const char *name, const struct allocator_quota *quotas, size_t count)
 {
         struct role *role = role_get(a, name);
+        struct quota_state *states = count > 0 ? states_new(a, role, quotas, count) : NULL;
+        bool news = limit_ends(role, quotas, count);
 
         quotas_forget(a, role);
-        if (count > 0) {
-                role->quotas = xmemdup(quotas, count * sizeof(*quotas));
-                role->states = xcalloc(count, sizeof(*role->states));
-        }
+        role->quotas = count > 0 ? xmemdup(quotas, count * sizeof(*quotas)) : NULL;
+        role->states = states;
         role->quota_count = count;
-        for (size_t i = 0; i < count; i++) {
-                role->states[i].scalar = scalar_number(&a->names, quotas[i].name);
+        for (size_t i = 0; i < count; i++)
                 a->guarantees += quotas[i].guarantee_milli > 0;
-        }
         role_settle(a, role);
-        role_open(a, role); /* a limit that ended is not among the states */
+        if (news)
+                role_open(a, role);
         quota_settle(a);
         role_free_if_unused(a, role);
         return 0;

@@ -126,6 +126,14 @@ void filters_drop_agent(struct allocator *a, struct agent_slot *agent)
                 filters_drop_pair(a, agent->pairs[i].pair);
 }
 
+static void free_forgotten(struct allocator *a, size_t most)
+{
+        for (; most > 0 && a->forgotten; most--)
+                filter_drop(a, a->forgotten);
+}
+
+#define FORGET_NOW 64 /* so that few are gone at once; the rest goes with the calls for offers */
+
 void filters_forget(struct allocator *a, struct client *client)
 {
         if (client->filter_count == 0)
@@ -135,6 +143,7 @@ void filters_forget(struct allocator *a, struct client *client)
         client->role->filters -= client->filter_count;
         client->filter_count = 0;
         client->epoch++;
+        free_forgotten(a, FORGET_NOW);
 }
 
 /* Those of the pair that its client forgot. */
@@ -215,8 +224,7 @@ bool filter_refuses(
 
 bool filters_expire(struct allocator *a, struct mono_time now, size_t most)
 {
-        for (size_t n = most; n > 0 && a->forgotten; n--)
-                filter_drop(a, a->forgotten);
+        free_forgotten(a, most);
         for (; most > 0 && a->heap.count > 0 && a->heap.items[0]->expires.ns <= now.ns; most--) {
                 struct filter *f = a->heap.items[0];
                 struct pair *pair = f->pair;

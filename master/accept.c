@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "lib/base/utf8.h"
+#include "master/assignment.h"
+#include "master/deferred_launch.h"
 #include "master/offer.h"
 #include "master/task_validation.h"
 
@@ -159,12 +161,19 @@ static int refuse_need(
 
                 if (resources_contains(left, &(struct resources){.entries = &need->entries[i], .count = 1}))
                         continue;
+                if (r->traits) {
+                        _cleanup_free_ char *text = resources_to_string(
+                                &(struct resources){.entries = &need->entries[i], .count = 1});
+
+                        return error_set(
+                                e, -ERANGE, "task.resources: %s: not all of it is in the offers", text);
+                }
                 if (r->kind != RESOURCE_SCALAR)
                         return error_set(
                                 e, -ERANGE, "task.resources: %s: not all of it is in the offers", r->name);
                 return error_set(e, -ERANGE, "task.resources: %s: %g%s needed, %g left in the offers",
                         r->name, milli_to_double(r->milli), of,
-                        milli_to_double(resources_scalar(left, r->name)));
+                        milli_to_double(resources_plain_scalar(left, r->name)));
         }
         return -ERANGE;
 }
@@ -185,9 +194,22 @@ static int subtract_need(
                 &acc->resources, &need, resources_empty(executor) ? "" : " (with the executor)", e);
 }
 
-static int resources_of_executor(const Mete__V1__ExecutorInfo *x, struct resources *ret, struct error *e)
+/* As the offers hold them. */
+static int resources_wanted(const struct accept *acc, Mete__V1__Resource *const *list, size_t count,
+        const char *field, struct resources *ret, struct error *e)
 {
-        return resources_from_proto(x->resources, x->n_resources, "executor.resources", ret, e);
+        _cleanup_resources_ struct resources wanted = {};
+        int r = resources_from_proto(list, count, field, &wanted, e);
+
+        if (r >= 0)
+                resources_as_held(&acc->resources, &wanted, ret);
+        return r;
+}
+
+static int resources_of_executor(
+        const struct accept *acc, const Mete__V1__ExecutorInfo *x, struct resources *ret, struct error *e)
+{
+        return resources_wanted(acc, x->resources, x->n_resources, "executor.resources", ret, e);
 }
 
 static bool executor_is_new(const struct accept *acc, const Mete__V1__ExecutorInfo *x)
@@ -205,9 +227,9 @@ static int book_task(struct accept *acc, Mete__V1__TaskInfo **info, struct task 
         const Mete__Api__Isolation *isolation;
         int r;
 
-        r = resources_from_proto((*info)->resources, (*info)->n_resources, "task.resources", &task, e);
+        r = resources_wanted(acc, (*info)->resources, (*info)->n_resources, "task.resources", &task, e);
         if (r >= 0 && new_executor)
-                r = resources_of_executor(x, &executor, e);
+                r = resources_of_executor(acc, x, &executor, e);
         if (r >= 0)
                 r = subtract_need(acc, &task, &executor, e);
         if (r < 0)
@@ -264,11 +286,8 @@ static void launch(struct accept *acc, const Mete__V1__Offer__Operation *op)
                         count++;
         if (count > 0 && f->ops->launching)
                 f->ops->launching(f, tasks, count);
-        for (size_t i = 0; i < count && !f->ops->launching; i++) {
-                _cleanup_free_ char *id = xstrdup(tasks[i]->id); /* the task may end with it */
-
-                task_launch_ready(f, id, /* ok= */ true);
-        }
+        else if (count > 0)
+                launch_when_assigned(f, acc->agent, tasks, count);
 }
 
 /* ---- LAUNCH_GROUP ---- */
@@ -321,12 +340,12 @@ static int book_group(struct accept *acc, const Mete__V1__Offer__Operation__Laun
 {
         _cleanup_resources_ struct resources executor = {}, all = {};
         bool new_executor = executor_is_new(acc, lg->executor);
-        int r = new_executor ? resources_of_executor(lg->executor, &executor, e) : 0;
+        int r = new_executor ? resources_of_executor(acc, lg->executor, &executor, e) : 0;
 
         for (size_t i = 0; r >= 0 && i < lg->task_group->n_tasks; i++) {
                 const Mete__V1__TaskInfo *t = lg->task_group->tasks[i];
 
-                r = resources_from_proto(t->resources, t->n_resources, "task.resources", &needs[i], e);
+                r = resources_wanted(acc, t->resources, t->n_resources, "task.resources", &needs[i], e);
                 if (r >= 0)
                         resources_add(&all, &needs[i]);
         }
@@ -345,21 +364,13 @@ static void send_group(
         _cleanup_free_ struct task **tasks = xcalloc(count, sizeof(struct task *));
         const Mete__Api__Isolation *isolation =
                 f->ops->isolation ? f->ops->isolation(f, NULL, lg->executor) : NULL;
-        bool sent;
 
         for (size_t i = 0; i < count; i++) {
                 tasks[i] = task_add(f, acc->agent, acc->role, TAKE_PTR(lg->task_group->tasks[i]),
                         message_copy(isolation), &needs[i]);
                 set_string(&tasks[i]->executor_id, lg->executor->executor_id->value);
         }
-        sent = agent_send_launch_group(acc->agent, f, lg->executor, tasks, count, isolation);
-        for (size_t i = 0; i < count; i++) {
-                tasks[i]->sent = sent;
-                if (!sent)
-                        task_set_status(tasks[i], METE__V1__TASK_STATE__TASK_DROPPED,
-                                METE__V1__TASK_STATUS__REASON__REASON_AGENT_DISCONNECTED,
-                                "its agent disconnected or fell behind before the launch was sent");
-        }
+        launch_group_when_assigned(f, acc->agent, lg->executor, tasks, count, isolation);
 }
 
 static void refuse_group(
@@ -401,7 +412,111 @@ static void launch_group(struct accept *acc, const Mete__V1__Offer__Operation *o
                 resources_done(&needs[i]);
 }
 
+/* ---- reservations and volumes ---- */
+
+/* An operation that asked to hear of it, while it is on its way to disk. */
+struct finishing {
+        struct master *master;
+        char *framework_id, *agent_id;
+        Mete__V1__OperationID *id; /* owned */
+        struct resources made;
+};
+
+static void operation_finished(bool ok, void *userdata)
+{
+        struct finishing *x = userdata;
+        struct framework *f = framework_find(x->master, x->framework_id);
+        Mete__V1__OperationStatus status = METE__V1__OPERATION_STATUS__INIT;
+        Mete__V1__AgentID agent = METE__V1__AGENT_ID__INIT;
+
+        if (ok && f && f->ops && f->ops->operation && f->state == FRAMEWORK_ACTIVE) {
+                agent.value = x->agent_id;
+                status.operation_id = x->id;
+                status.agent_id = &agent;
+                status.state = METE__V1__OPERATION_STATE__OPERATION_FINISHED;
+                resources_to_proto(&x->made, NULL,
+                        !framework_has(f, METE__V1__FRAMEWORK_INFO__CAPABILITY__TYPE__RESERVATION_REFINEMENT),
+                        &status.converted_resources, &status.n_converted_resources);
+                f->ops->operation(f, &status);
+                for (size_t i = 0; i < status.n_converted_resources; i++)
+                        message_free(status.converted_resources[i]);
+                free(status.converted_resources);
+        }
+        message_free(x->id);
+        resources_done(&x->made);
+        free(x->framework_id);
+        free(x->agent_id);
+        free(x);
+}
+
+static struct finishing *finishing_new(
+        const struct accept *acc, const Mete__V1__Offer__Operation *op, const struct resources *made)
+{
+        struct finishing *x;
+
+        if (!op->id)
+                return NULL;
+        x = NEW0(struct finishing);
+        x->master = acc->framework->master;
+        x->framework_id = xstrdup(acc->framework->id);
+        x->agent_id = xstrdup(acc->agent->id);
+        x->id = message_copy(op->id);
+        resources_copy(made, &x->made);
+        return x;
+}
+
+/* What follows in the call is carried out on what this one makes. */
+static int change_held(struct accept *acc, const struct operation_change *change, struct error *e)
+{
+        struct allocator_usage use = {acc->framework->id, acc->role, &change->from};
+        int r = allocator_update_allocation(
+                acc->framework->master->allocator, acc->agent->id, &use, &change->to);
+
+        if (r < 0)
+                return error_set(e, r, "the allocator does not know of these resources");
+        r = resources_subtract(&acc->resources, &change->from);
+        assert(r >= 0); /* held, as was checked */
+        resources_add(&acc->resources, &change->to);
+        return 0;
+}
+
+static void change(struct accept *acc, const Mete__V1__Offer__Operation *op)
+{
+        const struct operation_scope scope = {
+                .held = &acc->resources,
+                .total = &acc->agent->total,
+                .role = acc->role,
+                .principal = acc->framework->info->principal,
+        };
+        _cleanup_operation_change_ struct operation_change change = {};
+        _cleanup_error_ struct error e = {};
+        struct finishing *finishing;
+
+        if (operation_evaluate(&scope, op, &change, &e) < 0 || change_held(acc, &change, &e) < 0) {
+                _cleanup_free_ char *why = sentence_of(&e);
+
+                refuse_operation(acc, op, why);
+                return;
+        }
+        finishing = finishing_new(acc, op, &change.to);
+        agent_assign(acc->agent, &change, finishing ? operation_finished : NULL, finishing);
+}
+
 /* ---- the call ---- */
+
+static void carry_out_other(struct accept *acc, const Mete__V1__Offer__Operation *op)
+{
+        accept_check_agent(acc);
+        if (acc->failed)
+                refuse_operation(acc, op, error_message(&acc->why));
+        else if (operation_is_change(op))
+                change(acc, op);
+        else
+                refuse_operation(acc, op,
+                        "operation.type: LAUNCH, LAUNCH_GROUP, RESERVE, UNRESERVE, CREATE, DESTROY, "
+                        "GROW_VOLUME "
+                        "and SHRINK_VOLUME are supported: there are no resource providers");
+}
 
 static void carry_out(struct accept *acc, const Mete__V1__Offer__Operation *op)
 {
@@ -410,12 +525,8 @@ static void carry_out(struct accept *acc, const Mete__V1__Offer__Operation *op)
                 launch(acc, op);
         else if (op->type == METE__V1__OFFER__OPERATION__TYPE__LAUNCH_GROUP && op->launch_group)
                 launch_group(acc, op);
-        else if (acc->failed)
-                refuse_operation(acc, op, error_message(&acc->why));
         else
-                refuse_operation(acc, op,
-                        "operation.type: LAUNCH and LAUNCH_GROUP are supported: there are no reservations "
-                        "and no volumes");
+                carry_out_other(acc, op);
 }
 
 void offers_accept(struct framework *f, const char *const *offer_ids, size_t offer_count,

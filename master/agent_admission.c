@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "master/agent_internal.h"
+#include "master/assignment.h"
 #include "master/operator/standing.h"
 #include "master/operator/windows.h"
 
@@ -87,6 +88,7 @@ static void agent_admit(struct agent *a, const Mete__Agent__Call__Subscribe *s)
         agent_book(a);
         agent_set_state(a, AGENT_ACTIVE);
         agent_send_subscribed(a);
+        agent_send_assignment(a);
         agent_take_reports(a, s, before, known);
         agent_standing_registered(a);
         offers_schedule(a->master);
@@ -120,7 +122,8 @@ static void agent_persist(struct agent *a, const Mete__Agent__Call *call)
         master_write(a->master, b, admission_done, x);
 }
 
-static void agent_set_info(struct agent *a, const Mete__Agent__Call__Subscribe *s, struct resources *total)
+static void agent_set_info(
+        struct agent *a, const Mete__Agent__Call__Subscribe *s, const struct resources *total)
 {
         message_free(a->info);
         a->info = message_copy(s->agent_info);
@@ -129,9 +132,7 @@ static void agent_set_info(struct agent *a, const Mete__Agent__Call__Subscribe *
                 mete__v1__agent_id__init(a->info->id);
                 a->info->id->value = xstrdup(a->id);
         }
-        resources_done(&a->total);
-        a->total = *total;
-        *total = (struct resources){};
+        agent_set_reported(a, total);
         set_string(&a->address, s->address);
         set_string(&a->version, s->version);
         set_string(&a->measurement, s->measurement);
@@ -257,6 +258,7 @@ void agent_unregister(struct agent *a)
 struct agent *agent_recover(struct master *m, Mete__Checkpoint__AdmittedAgent *admitted, struct error *e)
 {
         const Mete__V1__AgentInfo *info = admitted->agent_info;
+        _cleanup_resources_ struct resources reported = {};
         struct agent *a;
 
         if (!info->id || agent_find(m, info->id->value)) {
@@ -273,9 +275,11 @@ struct agent *agent_recover(struct master *m, Mete__Checkpoint__AdmittedAgent *a
         a->unreachable_time = admitted->unreachable_time;
         a->gone_time = admitted->gone_time;
         agent_standing_take(a, admitted);
+        agent_assignment_take(a, admitted);
         message_free(admitted);
-        if (resources_from_proto(a->info->resources, a->info->n_resources, "resources", &a->total, NULL) < 0)
+        if (resources_from_proto(a->info->resources, a->info->n_resources, "resources", &reported, NULL) < 0)
                 log_warning("agent %s: its stored resources are not legal", a->id);
+        agent_set_reported(a, &reported);
         if (a->gone_time > 0)
                 agent_init_state(a, AGENT_GONE);
         else if (a->unreachable_time > 0)

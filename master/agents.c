@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/base/utf8.h"
+#include "master/assignment.h"
 #include "master/operator/recovery_hold.h"
 #include "master/operator/standing.h"
 #include "proto/domain.h"
@@ -99,6 +100,7 @@ void agent_free(struct agent *a)
         m->agents_in[a->state]--;
         message_free(a->info);
         resources_done(&a->total);
+        agent_assignment_done(a);
         resources_done(&a->booked);
         free(a->address);
         free(a->version);
@@ -163,7 +165,9 @@ void agent_put(const struct agent *a, double unreachable_time, double gone_time,
         admitted.has_gone_time = gone_time > 0;
         admitted.gone_time = gone_time;
         agent_standing_put(a, &admitted);
+        agent_assignment_put(a, &admitted);
         master_put_message(b, key, &admitted.base);
+        agent_assignment_put_done(&admitted);
 }
 
 void agent_put_present(const struct agent *a, struct store_batch *b)

@@ -72,11 +72,20 @@ struct agent_standing {
         bool by_window;        /* deactivated because of them, until the last of them is over */
 };
 
+/* See assignment.h, which writes it. */
+struct agent_assignment {
+        struct resources reported;  /* what the agent says that it has */
+        struct resources resources; /* its dynamic reservations and volumes, complete */
+        struct resources durable;   /* the same, as it is on disk for sure */
+        uint64_t version, durable_version;
+};
+
 struct agent {
         struct master *master;
         char *id;
         Mete__V1__AgentInfo *info;
-        struct resources total;
+        struct resources total; /* what it reports, with what is assigned applied to it */
+        struct agent_assignment assignment;
         char *address, *version, *measurement, *cgroup_layout;
         double registered, reregistered; /* seconds since 1970; 0: never */
         enum agent_state state;
@@ -395,8 +404,8 @@ void task_done(struct task *t);
 void task_launch_ready(struct framework *f, const char *task_id, bool ok);
 /* Remembered, and sent again whenever its agent registers. */
 void task_kill(struct task *t, const Mete__Checkpoint__StoredKill *kill);
-/* What it asks for itself, without its executor. */
-bool resources_of_task(const Mete__V1__TaskInfo *info, struct resources *ret);
+/* What it asks for itself, without its executor, as the agent holds it. */
+bool resources_of_task(const struct agent *a, const Mete__V1__TaskInfo *info, struct resources *ret);
 
 /* ---- task_status.c ---- */
 /* The latest state, which never leaves a terminal one: with that what it holds becomes free. */

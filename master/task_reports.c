@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "master/frameworks/frameworks.h"
+#include "master/operation.h"
 
 struct report {
         struct agent *agent;
@@ -135,7 +136,7 @@ static void take_executor(struct report *r, const Mete__Agent__ExecutorReport *r
         struct agent *a = r->agent;
         const Mete__V1__ExecutorInfo *info = report->executor;
         struct framework *f = framework_find(a->master, report->framework_id->value);
-        _cleanup_resources_ struct resources need = {};
+        _cleanup_resources_ struct resources said = {}, need = {};
         struct executor *x;
 
         if (!f || !f->ops || f->ops->in_process) {
@@ -146,9 +147,10 @@ static void take_executor(struct report *r, const Mete__Agent__ExecutorReport *r
         }
         if (executor_find(a, f->id, info->executor_id->value))
                 return;
-        if (resources_from_proto(info->resources, info->n_resources, "executor.resources", &need, NULL) < 0)
+        if (resources_from_proto(info->resources, info->n_resources, "executor.resources", &said, NULL) < 0)
                 log_warning("agent %s: executor %s reports resources that are not legal: none are booked",
                         a->id, info->executor_id->value);
+        resources_as_held(&a->total, &said, &need);
         x = executor_add(f, a, role_of(f, info->resources, info->n_resources), info, &need);
         book(a, f, x->role, &need);
 }
@@ -201,7 +203,7 @@ static struct task *adopt(struct report *r, struct framework *f, const Mete__Age
         _cleanup_resources_ struct resources need = {};
         struct task *t;
 
-        if (!resources_of_task(info, &need))
+        if (!resources_of_task(a, info, &need))
                 log_warning("agent %s: task %s reports resources that are not legal: none are booked", a->id,
                         info->task_id->value);
         t = task_add(f, a, role_of(f, info->resources, info->n_resources), message_copy(info),

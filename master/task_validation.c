@@ -126,28 +126,6 @@ int task_authorize(const struct framework *f, const Mete__V1__TaskInfo *t, struc
 
 /* ---- resources ---- */
 
-/* What is reserved, a volume or somebody else's: no offer holds it. */
-static const char *not_offered(const Mete__V1__Resource *r)
-{
-        if (r->role && !str_equal(r->role, "*"))
-                return "role: reserved resources are in none of the offers";
-        if (r->reservation)
-                return "reservation: reserved resources are in none of the offers";
-        if (r->n_reservations > 0)
-                return "reservations: reserved resources are in none of the offers";
-        if (r->disk && r->disk->persistence && (!r->disk->volume || !r->disk->volume->container_path))
-                return "disk.volume.container_path: required for a persistent volume";
-        if (r->disk)
-                return "disk: volumes are in none of the offers";
-        if (r->revocable)
-                return "revocable: revocable resources are in none of the offers";
-        if (r->shared)
-                return "shared: shared resources are in none of the offers";
-        if (r->provider_id)
-                return "provider_id: resources of providers are in none of the offers";
-        return NULL;
-}
-
 /* cpus that may be taken back and cpus that may not: nobody could tell which of them the task runs on. */
 static int check_revocable(
         Mete__V1__Resource *const *resources, size_t count, const char *field, struct error *e)
@@ -160,7 +138,6 @@ static int check_revocable(
                                 return error_set(e, -EINVAL,
                                         "%s[%zu].revocable: '%s' is asked for both revocable and not", field,
                                         i, resources[i]->name);
-                break; /* the first is enough to refuse: see not_offered() */
         }
         return 0;
 }
@@ -168,18 +145,16 @@ static int check_revocable(
 static int check_resources(Mete__V1__Resource *const *resources, size_t count, const char *role,
         const char *field, struct error *e)
 {
-        int r = check_revocable(resources, count, field, e);
+        _cleanup_resources_ struct resources all = {};
+        int r = resources_from_proto(resources, count, field, &all, e);
 
-        for (size_t i = 0; r >= 0 && i < count; i++) {
-                const char *why = not_offered(resources[i]);
-
-                if (why)
-                        r = error_set(e, -EINVAL, "%s[%zu].%s", field, i, why);
-                else if (!str_equal(resources[i]->allocation_info->role, role))
+        if (r >= 0)
+                r = check_revocable(resources, count, field, e);
+        for (size_t i = 0; r >= 0 && i < count; i++)
+                if (!str_equal(resources[i]->allocation_info->role, role))
                         r = error_set(e, -EINVAL,
                                 "%s[%zu].allocation_info.role: '%s', but the offers are of role '%s'", field,
                                 i, resources[i]->allocation_info->role, role);
-        }
         return r;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "master/frameworks/frameworks.h"
+#include "master/operation.h"
 #include "master/operator/standing.h"
 
 struct task *task_find(const struct framework *f, const char *id)
@@ -14,9 +15,14 @@ struct task *task_find(const struct framework *f, const char *id)
         return t;
 }
 
-bool resources_of_task(const Mete__V1__TaskInfo *info, struct resources *ret)
+bool resources_of_task(const struct agent *a, const Mete__V1__TaskInfo *info, struct resources *ret)
 {
-        return resources_from_proto(info->resources, info->n_resources, "resources", ret, NULL) >= 0;
+        _cleanup_resources_ struct resources r = {};
+
+        if (resources_from_proto(info->resources, info->n_resources, "resources", &r, NULL) < 0)
+                return false;
+        resources_as_held(&a->total, &r, ret);
+        return true;
 }
 
 struct task *task_add(struct framework *f, struct agent *a, const char *role, Mete__V1__TaskInfo *info,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "master/api/api.h"
+#include "master/assignment.h"
 
 static bool check_subscribe(struct http_request *req, const struct master *m, const Mete__Agent__Call *call)
 {
@@ -135,6 +136,12 @@ static void handle_call(struct master *m, struct http_request *req, const Mete__
                 break;
         case METE__AGENT__CALL__TYPE__EXECUTOR_EXITED:
                 wrong = take_executor_exited(a, call->executor_exited);
+                break;
+        case METE__AGENT__CALL__TYPE__ASSIGNED:
+                if (call->assigned)
+                        agent_take_assigned(a, call->assigned);
+                else
+                        wrong = "the call needs the message 'assigned'";
                 break;
         case METE__AGENT__CALL__TYPE__UNREGISTER:
                 agent_unregister(a);

@@ -442,7 +442,7 @@ static inline struct task *launch_task(struct fixture *x, const char *id, const 
 
         if (executor)
                 info->executor = executor_info(executor);
-        assert_true(resources_of_task(info, &need));
+        assert_true(resources_of_task(a, info, &need));
         t = task_add(x->f, a, "*", info, NULL, &need);
         assert_int_equal(allocator_allocate(x->master->allocator, a->id, &use), 0);
         task_launch_ready(x->f, id, true);

@@ -22,6 +22,7 @@
 #include "lib/net/http_client.h"
 #include "master/master.h"
 #include "proto/mete_agent.pb-c.h"
+#include "proto/validate.h"
 
 #define DEADLINE_NS (10 * NSEC_PER_SEC)
 #define SEEN_MAX 64
@@ -49,7 +50,11 @@ struct cluster {
         uid_t owner;
         bool report_framework;                                 /* that of framework_id */
         struct seen launched, killed, acknowledged, shut_down; /* of the last: framework ids */
-        size_t groups; /* launched; their tasks are in `launched` too */
+        size_t groups;  /* launched; their tasks are in `launched` too */
+        double disk;    /* MiB that the agent has; 0: none */
+        char *assigned; /* text of the last assignment; NULL: none came */
+        uint64_t assigned_version;
+        size_t launched_before_assigned; /* how many tasks were launched when it came */
         /* the last answer to the client */
         int status;
         char *body;
@@ -251,6 +256,17 @@ static inline bool on_command(const void *data, size_t len, void *userdata)
                         c->framework_id, sizeof(c->framework_id), "%s", m->launch->framework->id->value);
                 see(&c->launched, m->launch->task->task_id->value);
         }
+        if (m->assign) {
+                _cleanup_resources_ struct resources all = {};
+
+                assert_int_equal(
+                        resources_from_proto(m->assign->resources, m->assign->n_resources, "r", &all, NULL),
+                        0);
+                free(c->assigned);
+                c->assigned = resources_to_string(&all);
+                c->assigned_version = m->assign->version;
+                c->launched_before_assigned = c->launched.count;
+        }
         if (m->launch_group) {
                 c->groups++;
                 for (size_t i = 0; i < m->launch_group->task_group->n_tasks; i++)
@@ -304,7 +320,7 @@ static inline void subscribe(struct cluster *c, const struct report *reports, si
         Mete__Agent__Call__Subscribe s = METE__AGENT__CALL__SUBSCRIBE__INIT;
         Mete__V1__AgentInfo info = METE__V1__AGENT_INFO__INIT;
         Mete__V1__AgentID id = METE__V1__AGENT_ID__INIT;
-        Mete__V1__Resource *resources[] = {scalar("cpus", 4), scalar("mem", 1024)};
+        Mete__V1__Resource *resources[] = {scalar("cpus", 4), scalar("mem", 1024), scalar("disk", c->disk)};
         Mete__Agent__TaskReport **list = xcalloc(count + 1, sizeof(*list));
         static char hostname[] = "fake", version[] = "1", boot[] = "boot", name[] = "x";
         _cleanup_buffer_ struct buffer out = {};
@@ -342,7 +358,7 @@ static inline void subscribe(struct cluster *c, const struct report *reports, si
         }
         info.hostname = hostname;
         info.resources = resources;
-        info.n_resources = 2;
+        info.n_resources = c->disk > 0 ? 3 : 2;
         if (c->agent_id) {
                 id.value = c->agent_id;
                 info.id = &id;
@@ -370,6 +386,7 @@ static inline void subscribe(struct cluster *c, const struct report *reports, si
         free(list);
         message_free(resources[0]);
         message_free(resources[1]);
+        message_free(resources[2]);
 }
 
 /* uuid: one byte, repeated. Waits for the acknowledgement. */
@@ -424,6 +441,7 @@ static inline void cluster_stop(struct cluster *c)
         forget_seen(&c->shut_down);
         loop_free(c->loop);
         free(c->agent_id);
+        free(c->assigned);
         free(c->body);
         assert_int_equal(remove_tree_at(AT_FDCWD, c->directory), 0);
 }

@@ -119,6 +119,7 @@ static inline void scene_stop(struct scene *s)
         forget_seen(&s->c.killed);
         forget_seen(&s->c.acknowledged);
         free(s->c.agent_id);
+        free(s->c.assigned);
         string_list_done(&s->offered);
         string_list_done(&s->rescinded);
         while (s->status_count > 0)

@@ -374,18 +374,21 @@ static void test_other_operations_are_errors(void **state)
                         " \"resources\": [{\"name\": \"cpus\", \"type\": \"SCALAR\", \"role\": \"r\","
                         " \"scalar\": {\"value\": 1}}]" RUN "}"),
                 FOR_EVER);
+        static const char *const sentences[] = {
+                "operation.reserve.resources", "operation.create.volumes", "operation.type"};
+
         assert_int_equal(s.operation_count, 3);
         for (size_t i = 0; i < 3; i++) {
                 char id[] = {'o', 'p', (char)('1' + i), 0};
 
                 assert_string_equal(s.operations[i]->operation_id->value, id);
                 assert_int_equal(s.operations[i]->state, METE__V1__OPERATION_STATE__OPERATION_ERROR);
-                assert_non_null(strstr(s.operations[i]->message, "operation.type"));
+                assert_non_null(strstr(s.operations[i]->message, sentences[i]));
                 assert_null(s.operations[i]->uuid);
         }
         WAIT_FOR(&s.c, has_seen(&s.c.launched, "t1"));
         expect_status(&s, 0, "t2", ERROR, METE__V1__TASK_STATUS__REASON__REASON_TASK_INVALID,
-                "task.resources[0].role");
+                "task.resources: cpus(r):1: not all of it is in the offers");
         /* of offers that do not hold: the reason is those */
         accept_offers(&s, "{\"value\": \"x\"}",
                 "{\"type\": \"DESTROY\", \"id\": {\"value\": \"op4\"}, \"destroy\": {}}", FOR_EVER);

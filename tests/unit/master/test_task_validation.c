@@ -112,26 +112,27 @@ static const struct row rows[] = {
         {EXECUTOR(EXECUTOR_RUN ", \"resources\": [{\"name\": \"cpus\", \"type\": \"SCALAR\", \"scalar\": "
                                "{\"value\": -1}}]"),
                 "task.executor.resources[0].scalar.value"},
-        {EXECUTOR(EXECUTOR_RUN ", \"resources\": [{\"name\": \"cpus\", \"type\": \"SCALAR\", \"role\": \"r\","
-                               " \"scalar\": {\"value\": 1}}]"),
+        {EXECUTOR(
+                 EXECUTOR_RUN ", \"resources\": [{\"name\": \"cpus\", \"type\": \"SCALAR\", \"role\": \"r/\","
+                              " \"scalar\": {\"value\": 1}}]"),
                 "task.executor.resources[0].role"},
         /* resources */
         {HEAD RUN "}", "task.resources: at least one"},
         {RESOURCE("\"role\": \"*\""), NULL},
-        {RESOURCE("\"role\": \"mine\""), "task.resources[1].role"},
+        {RESOURCE("\"role\": \"mine\""), NULL},
+        {RESOURCE("\"role\": \"mine/\""), "task.resources[1].role"},
         {RESOURCE("\"reservation\": {\"principal\": \"p\"}"), "task.resources[1].reservation"},
-        {RESOURCE("\"reservations\": [{\"type\": \"DYNAMIC\", \"role\": \"role\"}]"),
-                "task.resources[1].reservations"},
+        {RESOURCE("\"reservations\": [{\"type\": \"DYNAMIC\", \"role\": \"role\"}]"), NULL},
+        {RESOURCE("\"reservations\": [{\"type\": \"DYNAMIC\"}]"), "task.resources[1].reservations[0].role"},
         {RESOURCE("\"allocation_info\": {\"role\": \"role\"}"), NULL},
         {RESOURCE("\"allocation_info\": {}"), NULL},
         {RESOURCE("\"allocation_info\": {\"role\": \"other\"}"), "task.resources[1].allocation_info.role"},
-        {RESOURCE("\"disk\": {\"persistence\": {\"id\": \"v\"}}"),
-                "task.resources[1].disk.volume.container_path"},
+        {RESOURCE("\"disk\": {\"persistence\": {\"id\": \"v\"}}"), "task.resources[1].disk"},
         {RESOURCE("\"disk\": {\"persistence\": {\"id\": \"v\"}, \"volume\": {\"container_path\": \"p\", "
                   "\"mode\": \"RW\"}}"),
-                "task.resources[1].disk: volumes"},
-        {RESOURCE("\"disk\": {\"source\": {\"type\": \"MOUNT\"}}"), "task.resources[1].disk: volumes"},
-        {RESOURCE("\"revocable\": {}"), "task.resources[1].revocable: revocable resources"},
+                "task.resources[1].disk"},
+        {RESOURCE("\"disk\": {\"source\": {\"type\": \"MOUNT\"}}"), "task.resources[1].disk.source"},
+        {RESOURCE("\"revocable\": {}"), NULL},
         {HEAD RUN ", \"resources\": [" CPUS ", {\"name\": \"cpus\", \"type\": \"SCALAR\", \"scalar\": "
                   "{\"value\": 1}, \"revocable\": {}}]}",
                 "both revocable and not"},

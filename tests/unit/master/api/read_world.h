@@ -97,7 +97,7 @@ static inline struct task *world_add_task(
         _cleanup_resources_ struct resources need = {};
         struct task *t;
 
-        assert_true(resources_of_task(info, &need));
+        assert_true(resources_of_task(w->a, info, &need));
         t = task_add(f, w->a, "a/b", info, NULL, &need);
         t->state = METE__V1__TASK_STATE__TASK_RUNNING;
         t->sent = true;

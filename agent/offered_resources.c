@@ -90,9 +90,13 @@ static int check(const struct resources *r, struct error *e)
         } own[] = {{"cpus", "--cpus"}, {"mem", "--mem"}};
 
         for (size_t i = 0; i < ELEMENTSOF(own); i++)
-                if (has(r, own[i].name))
-                        return error_set(e, -EINVAL, "--resources: \"%s\" has its own option: give %s",
-                                own[i].name, own[i].option);
+                if (has(r, own[i].name) &&
+                        resources_scalar(r, own[i].name) == resources_plain_scalar(r, own[i].name))
+                        return error_set(e, -EINVAL,
+                                "--resources: \"%s\" has its own option: give %s; here stands what of it is "
+                                "reserved, as in "
+                                "%s(role):1",
+                                own[i].name, own[i].option, own[i].name);
         for (size_t i = 0; i < r->count; i++) {
                 const struct resource *x = &r->entries[i];
 
@@ -108,6 +112,20 @@ static int check(const struct resources *r, struct error *e)
         return 0;
 }
 
+/* Reservations are of what is offered, not beside it; what is not reserved is named too, or all the rest. */
+static int set_rest(struct resources *r, const char *name, uint64_t all_milli, struct error *e)
+{
+        uint64_t named = resources_scalar(r, name);
+
+        if (named > all_milli)
+                return error_set(e, -EINVAL,
+                        "--resources: %g of %s are named, but %g is all that there is to offer",
+                        milli_to_double(named), name, milli_to_double(all_milli));
+        if (resources_plain_scalar(r, name) == 0)
+                resources_set_scalar(r, name, all_milli - named);
+        return 0;
+}
+
 int offered_resources(const struct agent_options *o, struct resources *ret, struct error *e)
 {
         _cleanup_resources_ struct resources r = {0};
@@ -118,10 +136,12 @@ int offered_resources(const struct agent_options *o, struct resources *ret, stru
                 return -EINVAL;
         if (!has(&r, "ports") && resources_add_range(&r, "ports", PORT_FIRST, PORT_LAST) < 0)
                 return error_set(e, -EINVAL, "--resources: too many ranges");
-        if (!has(&r, "disk"))
-                resources_set_scalar(&r, "disk", disk_mib(o->work_dir ?: "/") * 1000);
-        resources_set_scalar(&r, "cpus", o->milli_cpus);
-        resources_set_scalar(&r, "mem", (o->memory_bytes >> 20) * 1000);
+        if (resources_plain_scalar(&r, "disk") == 0 &&
+                set_rest(&r, "disk", disk_mib(o->work_dir ?: "/") * 1000, e) < 0)
+                return -EINVAL;
+        if (set_rest(&r, "cpus", o->milli_cpus, e) < 0 ||
+                set_rest(&r, "mem", (o->memory_bytes >> 20) * 1000, e) < 0)
+                return -EINVAL;
         *ret = r;
         r = (struct resources){0};
         return 0;

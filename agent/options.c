@@ -43,7 +43,7 @@ static const struct option_row rows[] = {
         ROW("insecure", 0, OPTION_BOOL, insecure, NULL, "allow an address that is not loopback, where nobody is authenticated", 0, NULL),
         ROW("cpus", 0, OPTION_MILLI, milli_cpus, "N", "cores to offer (default: all)", UINT64_C(1024000), "Resources"),
         ROW("mem", 0, OPTION_SIZE, memory_bytes, "SIZE", "memory to offer (default: all but 1G, or half of less than 2G)", 0, NULL),
-        ROW("resources", 0, OPTION_STRING, resources, "NAME:VALUE;...", "more to offer: ports:[31000-32000] and the work directory's disk unless they are named; cores:[2-3] for tasks that want cores to themselves", 0, NULL),
+        ROW("resources", 0, OPTION_STRING, resources, "NAME:VALUE;...", "more to offer: ports:[31000-32000] and the work directory's disk unless they are named; NAME(ROLE):VALUE is reserved for the role, of cpus and mem out of --cpus and --mem; cores:[2-3] for tasks that want cores to themselves", 0, NULL),
         ROW("work-dir", 0, OPTION_STRING, work_dir, "DIR", "checkpoints and sandboxes (default /var/lib/mete/agent)", 0, "Files"),
         ROW("runtime-dir", 0, OPTION_STRING, runtime_dir, "DIR", "state of this boot (default /run/mete/agent-<port>)", 0, NULL),
         ROW("cgroup-root", 0, OPTION_STRING, cgroup_root, "PATH", "where its cgroups are, below every hierarchy's mount (default mete/agent-<port>)", 0, NULL),

@@ -217,6 +217,7 @@ void agent_describe(const struct agent *a, Mete__Api__Agent *ret)
         ret->measurement = a->measurement;
         ret->cgroup_layout = a->cgroup_layout;
         describe_place(a, ret);
+        agent_assignment_describe(a, ret);
         agent_standing_describe(a, ret);
 }
 

@@ -57,12 +57,30 @@ static void apply_entry(struct resources *total, const struct resource *assigned
         resource_traits_unref(base);
 }
 
+static void forget_view(struct agent *a)
+{
+        for (size_t i = 0; i < a->assignment.n_view; i++)
+                message_free(a->assignment.view[i]);
+        free(a->assignment.view);
+        a->assignment.view = NULL;
+        a->assignment.n_view = 0;
+}
+
 static void recompute(struct agent *a, struct resources *missing)
 {
         resources_done(&a->total);
         resources_copy(&a->assignment.reported, &a->total);
         for (size_t i = 0; i < a->assignment.resources.count; i++)
                 apply_entry(&a->total, &a->assignment.resources.entries[i], missing);
+        forget_view(a);
+        resources_to_proto(
+                &a->total, NULL, /* with_role= */ false, &a->assignment.view, &a->assignment.n_view);
+}
+
+void agent_assignment_describe(const struct agent *a, Mete__Api__Agent *ret)
+{
+        ret->resources = a->assignment.view;
+        ret->n_resources = a->assignment.n_view;
 }
 
 void agent_set_reported(struct agent *a, const struct resources *reported)
@@ -223,6 +241,7 @@ void agent_assignment_take(struct agent *a, const Mete__Checkpoint__AdmittedAgen
 
 void agent_assignment_done(struct agent *a)
 {
+        forget_view(a);
         resources_done(&a->assignment.resources);
         resources_done(&a->assignment.durable);
         resources_done(&a->assignment.reported);

@@ -30,4 +30,5 @@ void agent_take_assigned(struct agent *a, const Mete__Agent__Call__Assigned *ass
 void agent_assignment_put(const struct agent *a, Mete__Checkpoint__AdmittedAgent *ret);
 void agent_assignment_put_done(Mete__Checkpoint__AdmittedAgent *admitted);
 void agent_assignment_take(struct agent *a, const Mete__Checkpoint__AdmittedAgent *from);
+void agent_assignment_describe(const struct agent *a, Mete__Api__Agent *ret); /* borrows */
 void agent_assignment_done(struct agent *a);

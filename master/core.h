@@ -78,6 +78,8 @@ struct agent_assignment {
         struct resources resources; /* its dynamic reservations and volumes, complete */
         struct resources durable;   /* the same, as it is on disk for sure */
         uint64_t version, durable_version;
+        Mete__V1__Resource **view; /* the total, of agent_describe() */
+        size_t n_view;
 };
 
 struct agent {

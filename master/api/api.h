@@ -78,6 +78,14 @@ void call_list_roles(struct api_call *c);
 void call_set_quota(struct api_call *c);
 void call_set_weight(struct api_call *c);
 
+/* ---- resource_calls.c ---- */
+void call_reserve(struct api_call *c);
+void call_unreserve(struct api_call *c);
+void call_create_volume(struct api_call *c);
+void call_destroy_volume(struct api_call *c);
+void call_resize_volume(struct api_call *c);
+void call_list_volumes(struct api_call *c);
+
 /* ---- operator_calls.c ---- */
 void call_list_maintenance(struct api_call *c);
 void call_schedule_maintenance(struct api_call *c);

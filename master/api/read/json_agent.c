@@ -51,13 +51,23 @@ static void offered_on(const struct agent *a, struct resources *ret)
         }
 }
 
+/* Of the last refinement; the names are those of `r`. */
+static void sum_by_role(const struct resources *r, struct role_sums *ret)
+{
+        for (size_t i = 0; i < r->count; i++) {
+                const struct resources one = {.entries = &r->entries[i], .count = 1};
+                const char *role = resource_traits_role(r->entries[i].traits);
+
+                role_sums_add(ret, role ? role : "*", &one);
+        }
+}
+
 static void json_reserved(struct buffer *out, const struct agent *a)
 {
         _cleanup_role_sums_ struct role_sums sums = {};
         const struct resources none = {}, *unreserved = &none;
 
-        for (size_t i = 0; i < a->info->n_resources; i++)
-                role_sums_add_message(&sums, resource_role(a->info->resources[i]), a->info->resources[i]);
+        sum_by_role(&a->total, &sums);
         json_begin_object(out, "reserved_resources");
         for (size_t i = 0; i < sums.count; i++) {
                 if (str_equal(sums.items[i].role, "*")) {
@@ -82,21 +92,26 @@ static void json_agent_resources(struct buffer *out, const struct agent *a)
         json_reserved(out, a);
 }
 
+/* Reservations as a stack, and beside it their role, which older readers look for. */
+static void json_full_list(struct buffer *out, const struct resources *r, const char *allocated_to)
+{
+        Mete__V1__Resource **list;
+        size_t count;
+
+        resources_to_proto(r, allocated_to, /* with_role= */ false, &list, &count);
+        for (size_t i = 0; i < count; i++) {
+                list[i]->role = xstrdup(resource_role(list[i]));
+                json_put_message(out, NULL, &list[i]->base);
+                message_free(list[i]);
+        }
+        free(list);
+}
+
 static void json_full(struct buffer *out, const char *key, const struct role_sums *sums)
 {
         json_begin_array(out, key);
-        for (size_t i = 0; i < sums->count; i++) {
-                Mete__V1__Resource **list;
-                size_t count;
-
-                resources_to_proto(
-                        &sums->items[i].resources, sums->items[i].role, /* with_role= */ true, &list, &count);
-                for (size_t j = 0; j < count; j++) {
-                        json_put_message(out, NULL, &list[j]->base);
-                        message_free(list[j]);
-                }
-                free(list);
-        }
+        for (size_t i = 0; i < sums->count; i++)
+                json_full_list(out, &sums->items[i].resources, sums->items[i].role);
         json_end_array(out);
 }
 
@@ -121,46 +136,27 @@ static void json_full_by_holder(struct buffer *out, const struct agent *a)
         json_full(out, "offered_resources_full", &offered);
 }
 
-/* As the agent sent them: a resource of role R is written among R's. */
-static void json_full_of_role(struct buffer *out, const Mete__V1__AgentInfo *info, const char *role)
-{
-        static char unreserved[] = "*"; /* a pointer of our own: written, where the default is left out */
-
-        for (size_t i = 0; i < info->n_resources; i++) {
-                Mete__V1__Resource r = *info->resources[i];
-
-                if (!str_equal(resource_role(&r), role))
-                        continue;
-                r.role = str_equal(role, "*") ? unreserved : (char *)role;
-                json_put_message(out, NULL, &r.base);
-        }
-}
-
-static bool role_came_before(const Mete__V1__AgentInfo *info, size_t at)
-{
-        for (size_t i = 0; i < at; i++)
-                if (str_equal(resource_role(info->resources[i]), resource_role(info->resources[at])))
-                        return true;
-        return false;
-}
-
 void json_agent_full_resources(struct buffer *out, const struct agent *a)
 {
+        _cleanup_role_sums_ struct role_sums sums = {};
+        const struct resources none = {}, *unreserved = &none;
+
+        sum_by_role(&a->total, &sums);
         json_full_by_holder(out, a);
         json_begin_object(out, "reserved_resources_full");
-        for (size_t i = 0; i < a->info->n_resources; i++) {
-                const char *role = resource_role(a->info->resources[i]);
-
-                if (str_equal(role, "*") || role_came_before(a->info, i))
+        for (size_t i = 0; i < sums.count; i++) {
+                if (str_equal(sums.items[i].role, "*")) {
+                        unreserved = &sums.items[i].resources;
                         continue;
-                json_member(out, role);
+                }
+                json_member(out, sums.items[i].role);
                 json_begin_array(out, NULL);
-                json_full_of_role(out, a->info, role);
+                json_full_list(out, &sums.items[i].resources, NULL);
                 json_end_array(out);
         }
         json_end_object(out);
         json_begin_array(out, "unreserved_resources_full");
-        json_full_of_role(out, a->info, "*");
+        json_full_list(out, unreserved, NULL);
         json_end_array(out);
 }
 

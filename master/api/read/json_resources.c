@@ -27,14 +27,6 @@ void role_sums_add(struct role_sums *s, const char *role, const struct resources
         resources_add(&role_sums_get(s, role)->resources, r);
 }
 
-void role_sums_add_message(struct role_sums *s, const char *role, Mete__V1__Resource *r)
-{
-        _cleanup_resources_ struct resources one = {};
-
-        if (resources_from_proto(&r, 1, "resources", &one, NULL) >= 0)
-                role_sums_add(s, role, &one);
-}
-
 void role_sums_done(struct role_sums *s)
 {
         for (size_t i = 0; i < s->count; i++)

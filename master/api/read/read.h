@@ -54,7 +54,6 @@ struct role_sums {
         size_t count;
 };
 void role_sums_add(struct role_sums *s, const char *role, const struct resources *r);
-void role_sums_add_message(struct role_sums *s, const char *role, Mete__V1__Resource *r);
 void role_sums_done(struct role_sums *s);
 #define _cleanup_role_sums_ CLEANUP(role_sums_done)
 

@@ -71,9 +71,8 @@ static void test_refusals(void **state)
 {
         static const char *const bad[] = {"cpus:1", "mem:5", "ports:5", "ports:[1-70000]", "disk:[1-2]",
                 "disk:-1", "x", ";;:", "cores:1", "cores:[0-1]" /* of 1.5 cpus */, "cores:[4000-4000]",
-                "cores:{0}", "cores:[0-18446744073709551615]",
-                "cpus(a):1.6", "cpus(a):1;cpus:0.6", "mem(a):4096", "ports(a):[1-70000]", "cpus(a/):1",
-                "disk(a):99999999999"};
+                "cores:{0}", "cores:[0-18446744073709551615]", "cpus(a):1.6", "cpus(a):1;cpus:0.6",
+                "mem(a):4096", "ports(a):[1-70000]", "cpus(a/):1", "disk(a):99999999999"};
 
         for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
                 const struct agent_options o = options(bad[i]);

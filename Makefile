@@ -106,7 +106,7 @@ SRC_master := $(call sources,master master/jobs master/operator master/store mas
 SRC_spec := $(call sources,master/spec)
 SRC_schedule := $(call sources,master/allocator master/queue)
 SRC_mete := $(call sources,tools/mete)
-SRC_sim := $(call sources,tools/sim)
+SRC_sim := $(call sources,tools/sim tools/sim/trace)
 ARCHIVES := base loop linux net proto sdk isolators bpf agent shim fetcher master spec schedule mete sim
 BPF_OBJECTS := $(patsubst %.bpf.c,$(GEN)/%.bpf.o,$(wildcard bpf/*.bpf.c))
 

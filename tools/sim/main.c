@@ -1,4 +1,4 @@
-/* mete-sim: simulated agents and frameworks that load a real master. Each verb is a row. */
+/* mete-sim: simulated agents and frameworks that load a real master, and traces for allocator and queue alone. Each verb is a row. */
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +12,10 @@ struct options {
         bool json, verbose;
         struct sim_agents_options agents;
         struct sim_scheduler_options scheduler;
+        struct sim_trace_options trace;
 };
 
+#define TRACE_JOBS_UNSET UINT64_MAX
 #define ROW(n, t, field, v, h, m)                                                                            \
         {                                                                                                    \
                 .name = n, .type = t, .offset = offsetof(struct options, field), .value = v, .help = h,      \
@@ -56,6 +58,52 @@ static const struct option_row scheduler_rows[] = {
         COMMON_ROWS,
 };
 
+static const struct option_row trace_rows[] = {
+        {.name = "swf",
+                .type = OPTION_STRING,
+                .offset = offsetof(struct options, trace.swf),
+                .value = "FILE",
+                .help = "a trace in the Standard Workload Format (default: a made-up one)",
+                .group = "Trace"},
+        ROW("jobs", OPTION_U64, trace.jobs, "N", "jobs to make up, or to read (default 5000; of a file: all)",
+                5000000),
+        ROW("seed", OPTION_U64, trace.seed, "N", "another one gives another trace (default 1)", 0),
+        ROW("users", OPTION_U64, trace.users, "N", "who submit (default 20)", 100000),
+        ROW("load", OPTION_MILLI, trace.load_milli, "N",
+                "work offered, in parts of what the machines can do (default 0.9)", 100000),
+        ROW("mean-run-time", OPTION_DURATION, trace.mean_run_ns, "TIME", "of a job, about (default 10m)", 0),
+        {.name = "machines",
+                .type = OPTION_U64,
+                .offset = offsetof(struct options, trace.machines),
+                .value = "N",
+                .help = "all alike (default 16)",
+                .max = 100000,
+                .group = "Machines"},
+        ROW("cpus", OPTION_MILLI, trace.milli_cpus, "N", "cores of each (default 16)", UINT64_C(1024000)),
+        ROW("mem", OPTION_SIZE, trace.memory_bytes, "SIZE", "memory of each (default 64G)", 0),
+        {.name = "policy",
+                .type = OPTION_STRING,
+                .offset = offsetof(struct options, trace.policy),
+                .value = "NAME,...",
+                .help = "fifo, sjf, srtf, priority, fair, or all (default all)",
+                .group = "Queue"},
+        ROW("estimates", OPTION_STRING, trace.estimates, "NAME",
+                "what the queue knows of run times: exact, requested or history (default history)", 0),
+        ROW("preemption", OPTION_STRING, trace.preemption, "NAME",
+                "none, suspend or requeue (default suspend)", 0),
+        ROW("ageing", OPTION_DURATION, trace.ageing_ns, "TIME",
+                "who waits longer goes first, 0 never (default 24h)", 0),
+        ROW("backfill", OPTION_U64, trace.backfill, "N",
+                "jobs looked at behind the reservation, 0 none (default 1000)", 1000000),
+        {.name = "csv",
+                .type = OPTION_BOOL,
+                .offset = offsetof(struct options, trace.csv),
+                .help = "print comma-separated values",
+                .group = "Output"},
+        ROW("json", OPTION_BOOL, json, NULL, "print JSON", 0),
+        ROW("verbose", OPTION_BOOL, verbose, NULL, "say how it goes", 0),
+};
+
 static int start_agents(struct sim *s, const struct options *o, struct error *e)
 {
         return sim_agents_start(s, &o->agents, e);
@@ -88,6 +136,14 @@ static const struct {
                         .rows = scheduler_rows,
                         .count = ELEMENTSOF(scheduler_rows)},
                 start_scheduler, sim_scheduler_report},
+        {"trace",
+                {.program = "mete-sim trace",
+                        .synopsis = "[options]",
+                        .summary = "Runs a trace of jobs through allocator and queue in virtual time, and "
+                                   "compares policies.",
+                        .rows = trace_rows,
+                        .count = ELEMENTSOF(trace_rows)},
+                NULL, NULL},
 };
 
 static void options_init(struct options *o)
@@ -104,12 +160,33 @@ static void options_init(struct options *o)
                         .milli_cpus = 100,
                         .memory_bytes = UINT64_C(32) << 20,
                         .failover_ns = 3600 * NSEC_PER_SEC},
+                .trace = {.jobs = TRACE_JOBS_UNSET,
+                        .seed = 1,
+                        .users = 20,
+                        .load_milli = 900,
+                        .mean_run_ns = 600 * NSEC_PER_SEC,
+                        .machines = 16,
+                        .milli_cpus = 16000,
+                        .memory_bytes = UINT64_C(64) << 30,
+                        .policy = xstrdup("all"),
+                        .estimates = xstrdup("history"),
+                        .preemption = xstrdup("suspend"),
+                        .ageing_ns = 24 * 3600 * NSEC_PER_SEC,
+                        .backfill = 1000},
         };
 }
 
 static void on_signal(struct loop_signal *signal, int signo, void *userdata)
 {
         loop_stop(userdata);
+}
+
+static int run_trace(struct options *o, struct error *e)
+{
+        o->trace.jobs_given = o->trace.jobs != TRACE_JOBS_UNSET;
+        if (!o->trace.jobs_given)
+                o->trace.jobs = 5000;
+        return sim_trace(&o->trace, o->json, e);
 }
 
 static int run(size_t verb, const struct options *o, struct error *e)
@@ -139,7 +216,7 @@ static int run(size_t verb, const struct options *o, struct error *e)
 static void print_help(FILE *f)
 {
         (void)fprintf(f, "Usage: mete-sim VERB [options]\n\nLoads a real master with simulated agents and "
-                         "frameworks.\n\nVerbs:\n");
+                         "frameworks, or runs traces without one.\n\nVerbs:\n");
         for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
                 (void)fprintf(f, "  %-10s %s\n", verbs[i].name, verbs[i].parser.summary);
         (void)fprintf(f, "\n`mete-sim VERB --help` lists the options.\n");
@@ -162,7 +239,7 @@ int main(int argc, char **argv)
         while (verb < ELEMENTSOF(verbs) && !str_equal(verbs[verb].name, argv[1]))
                 verb++;
         if (verb == ELEMENTSOF(verbs)) {
-                log_error("there is no verb \"%s\": agents and scheduler are expected", argv[1]);
+                log_error("there is no verb \"%s\": agents, scheduler and trace are expected", argv[1]);
                 return 2;
         }
         options_init(&o);
@@ -171,7 +248,7 @@ int main(int argc, char **argv)
                 r = error_set(&e, -EINVAL, "unexpected argument \"%s\"", argv[1 + first]);
         log_set_level(o.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING);
         if (r == 0)
-                r = run(verb, &o, &e);
+                r = verbs[verb].start ? run(verb, &o, &e) : run_trace(&o, &e);
         else if (r > 0)
                 r = 0; /* help was printed */
         if (r < 0)

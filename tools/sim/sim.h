@@ -39,3 +39,16 @@ struct sim_scheduler_options {
 int sim_scheduler_start(struct sim *s, const struct sim_scheduler_options *o, struct error *e) WARN_UNUSED;
 /* Prints what was measured. */
 void sim_scheduler_report(struct sim *s);
+
+struct sim_trace_options {
+        char *swf; /* file; NULL: made up */
+        uint64_t jobs;
+        bool jobs_given;
+        uint64_t seed, users, load_milli, mean_run_ns;
+        uint64_t machines, milli_cpus, memory_bytes; /* the latter of each */
+        char *policy, *estimates, *preemption;
+        uint64_t ageing_ns, backfill;
+        bool csv;
+};
+/* Runs to its end and prints what came of it; needs no loop and no master. */
+int sim_trace(const struct sim_trace_options *o, bool json, struct error *e) WARN_UNUSED;

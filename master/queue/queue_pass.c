@@ -366,16 +366,30 @@ static void end_offers(struct queue *q, struct place *p, bool keep)
         }
 }
 
+/*
+ * A machine in more pieces than one decision can name: all of them go back, also those that are held for somebody, and come as one. Held
+ * for ever they would keep a task from what is there.
+ */
+static void give_back_pieces(struct queue *q, struct place *p)
+{
+        while (p->surplus)
+                give_back(q, p->surplus, 0);
+        while (p->offers)
+                give_back(q, p->offers, 0);
+}
+
 static void finish_offers(struct pass *pass)
 {
         struct place *p, *next;
 
         HASH_ITER (hh, pass->q->places, p, next) {
-                if (p->offers)
+                if (p->surplus && !p->used)
+                        give_back_pieces(pass->q, p);
+                else if (p->offers)
                         end_offers(pass->q, p, pass->more);
-                p->used = false;
                 while (p->surplus)
                         give_back(pass->q, p->surplus, 0);
+                p->used = false;
         }
 }
 

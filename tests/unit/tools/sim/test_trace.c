@@ -244,11 +244,11 @@ static void test_policies_on_a_made_up_trace(void **state)
         struct simulation_result r[QUEUE_POLICY_MAX];
         _cleanup_trace_ struct trace t = {};
 
-        s.jobs = 400;
+        s.jobs = 1000;
         s.machines = 4;
         s.machine_milli_cpus = 8000;
         s.machine_memory_bytes = 32 * GIB;
-        s.load_milli = 950;
+        s.load_milli = 1200;
         trace_generate(&s, &t);
         for (int p = 0; p < QUEUE_POLICY_MAX; p++) {
                 _cleanup_error_ struct error e = {};
@@ -258,7 +258,7 @@ static void test_policies_on_a_made_up_trace(void **state)
                 o.queue.preemption = QUEUE_PREEMPT_REQUEUE;
                 if (simulation_run(&o, &t, &r[p], &e) < 0)
                         fail_msg("%s: %s", queue_policy_to_string(p), error_message(&e));
-                assert_int_equal(r[p].jobs, 400);
+                assert_int_equal(r[p].jobs, 1000);
                 assert_true(r[p].utilisation > 0.5 && r[p].utilisation <= 1 + 1e-9 && r[p].lost < 0.2);
                 assert_true(r[p].fairness > 0 && r[p].fairness <= 1);
         }

@@ -8,6 +8,7 @@
 #include <event2/event.h>
 
 #include "master/api/scheduler.c" /* the checks of a call are nobody else's */
+#include "master/assignment.h"
 #include "tests/unit/master/fixture.h"
 
 #include "master/frameworks/validate_framework.h"
@@ -63,6 +64,22 @@ static struct framework *begin_framework(void)
         return x->f;
 }
 
+/* The next input finds the agent as this one did. */
+static void end_reservations(void)
+{
+        struct agent *a = agent_find(fixture.master, fixture.agent_id);
+        _cleanup_operation_change_ struct operation_change change = {};
+
+        resources_copy(&a->assignment.resources, &change.from);
+        resources_with_traits(&change.from, NULL, &change.to);
+        if (resources_empty(&change.from))
+                return;
+        if (allocator_update_available(fixture.master->allocator, a->id, &change.from, &change.to) < 0)
+                abort();
+        agent_assign(a, &change, NULL, NULL);
+        step();
+}
+
 static void end_framework(void)
 {
         struct allocator *a = fixture.master->allocator;
@@ -72,6 +89,7 @@ static void end_framework(void)
         if (allocator_check(a, &e) < 0 || !resources_equal(allocator_agent_free(a, fixture.agent_id),
                                                   allocator_agent_total(a, fixture.agent_id)))
                 abort();
+        end_reservations();
         step();
         fixture.n_commands = fixture.n_told = 0;
 }

@@ -1,8 +1,8 @@
 """A framework for the tests, in the fewest words: `framework.py scheduler MASTER EVENTS CALLS` and `framework.py executor`, JSON over HTTP.
 
 The scheduler appends each event to the file EVENTS, a line each, and makes calls of the lines that appear in CALLS: a call as the API
-has it (framework_id and agent_id are filled in), {"launch": [TaskInfo...]} or {"launch_group": {...}} into the next offer, {"hold": true} to
-acknowledge nothing from then on. Words after that: "volatile" (does not checkpoint), "old" (knows no partitions),
+has it (framework_id and agent_id are filled in), {"launch": [TaskInfo...]} or {"launch_group": {...}} into the next offer, {"operations": [...]} into
+the newest, {"hold": true} to acknowledge nothing from then on. Words after that: "volatile" (does not checkpoint), "old" (knows no partitions),
 "failover=SECONDS", "id=FRAMEWORK" (comes back under it), "role=NAME", "regions" (knows of them). The executor does what tasks' data and messages say: see class Executor.
 """
 import base64
@@ -86,6 +86,15 @@ class Scheduler:
             task["agent_id"] = agent
         self.call({"type": "ACCEPT", "accept": {"offer_ids": [offer["id"]], "operations": [operation], "filters": {"refuse_seconds": 0}}})
 
+    def operate(self, operations):
+        offer = self.offers.get()
+        while not self.offers.empty():
+            offer = self.offers.get()
+        for operation in operations:
+            for task in operation.get("launch", {}).get("task_infos", []):
+                task["agent_id"] = offer["agent_id"]
+        self.call({"type": "ACCEPT", "accept": {"offer_ids": [offer["id"]], "operations": operations, "filters": {"refuse_seconds": 0}}})
+
     def obey(self):
         done = 0
         while True:
@@ -94,6 +103,8 @@ class Scheduler:
                 done += 1
                 if "launch" in line or "launch_group" in line:
                     self.launch(line)
+                elif "operations" in line:
+                    self.operate(line["operations"])
                 elif "hold" in line:
                     self.hold = line["hold"]
                     self.note({"type": "HELD"})

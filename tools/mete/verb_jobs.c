@@ -31,12 +31,12 @@ static const struct column columns[] = {
 
 static void print_state(struct table *t, const Mete__Api__Job *j)
 {
-        if (j->held)
-                table_cell(t, "held");
-        else if (j->tasks_suspended > 0 && j->tasks_suspended == j->tasks_running)
+        if (j->tasks_suspended > 0 && j->tasks_suspended == j->tasks_running)
                 table_cell(t, "suspended");
         else if (j->tasks_suspended > 0)
                 table_cellf(t, "%s, %u suspended", text_job_state(j->state), j->tasks_suspended);
+        else if (j->held)
+                table_cell(t, j->tasks_running > 0 ? "suspending" : "held");
         else
                 table_cell(t, text_job_state(j->state));
 }

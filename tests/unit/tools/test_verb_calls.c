@@ -414,6 +414,46 @@ static void suspend(void **state)
         assert_string_equal(r.out, "9.0: goes on\n");
 }
 
+/* What is new about jobs and tasks is in the columns that were there. */
+static void lists_tell_more(void **state)
+{
+        static const struct answer answers[] = {
+                {"LIST_JOBS",
+                        "{\"type\": \"LIST_JOBS\", \"jobs\": ["
+                        "{\"job_id\": \"1\", \"spec\": {\"name\": \"a\"}, \"state\": \"JOB_QUEUED\", "
+                        "\"held\": true, \"warnings\": [\"no rack\"]},"
+                        "{\"job_id\": \"2\", \"spec\": {\"name\": \"b\"}, \"state\": \"JOB_RUNNING\", "
+                        "\"held\": true, \"tasks_running\": 2},"
+                        "{\"job_id\": \"3\", \"spec\": {\"name\": \"c\"}, \"state\": \"JOB_RUNNING\", "
+                        "\"tasks_running\": 2, \"tasks_suspended\": 1},"
+                        "{\"job_id\": \"4\", \"spec\": {\"name\": \"d\"}, \"state\": \"JOB_RUNNING\", "
+                        "\"tasks_running\": 2, \"tasks_suspended\": 2}]}",
+                        NULL},
+                {"LIST_TASKS",
+                        "{\"type\": \"LIST_TASKS\", \"tasks\": ["
+                        "{\"task_id\": \"1.0\", \"job_id\": \"1\", \"name\": \"a\", \"state\": "
+                        "\"TASK_RUNNING\", \"attempts\": 2},"
+                        "{\"task_id\": \"1.1\", \"job_id\": \"1\", \"name\": \"b\", \"state\": "
+                        "\"TASK_RUNNING\", \"suspended\": true},"
+                        "{\"task_id\": \"1.2\", \"job_id\": \"1\", \"name\": \"c\", \"state\": "
+                        "\"TASK_STAGING\", \"not_before\": 99999999999}]}",
+                        NULL},
+                {NULL, NULL, NULL},
+        };
+        CLEANUP(said_done)
+        struct said jobs = mete(*state, answers, "jobs"),
+                    tasks = mete(*state, answers, "ps");
+
+        expect(jobs.out, "1    a     held ");
+        expect(jobs.out, "2    b     suspending ");
+        expect(jobs.out, "3    c     running, 1 suspended ");
+        expect(jobs.out, "4    d     suspended ");
+        expect(jobs.out, "1: warning: no rack\n");
+        expect(tasks.out, "running, try 2 ");
+        expect(tasks.out, "suspended ");
+        expect(tasks.out, "retries in ");
+}
+
 static void explain(void **state)
 {
         static const struct answer answers[] = {
@@ -553,6 +593,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(queue, start, stop),
                 cmocka_unit_test_setup_teardown(queue_set, start, stop),
                 cmocka_unit_test_setup_teardown(suspend, start, stop),
+                cmocka_unit_test_setup_teardown(lists_tell_more, start, stop),
                 cmocka_unit_test_setup_teardown(explain, start, stop),
                 cmocka_unit_test_setup_teardown(history, start, stop),
                 cmocka_unit_test_setup_teardown(stats_of_a_job, start, stop),

@@ -441,8 +441,7 @@ static void lists_tell_more(void **state)
                 {NULL, NULL, NULL},
         };
         CLEANUP(said_done)
-        struct said jobs = mete(*state, answers, "jobs"),
-                    tasks = mete(*state, answers, "ps");
+        struct said jobs = mete(*state, answers, "jobs"), tasks = mete(*state, answers, "ps");
 
         expect(jobs.out, "1    a     held ");
         expect(jobs.out, "2    b     suspending ");

@@ -98,6 +98,25 @@ bool agent_send_kill(struct agent *a, const char *framework_id, const char *task
         return agent_send(a, &c);
 }
 
+bool agent_send_suspend(
+        struct agent *a, const char *framework_id, const char *task_id, bool suspended, uint64_t sequence)
+{
+        Mete__Agent__Command c = METE__AGENT__COMMAND__INIT;
+        Mete__Agent__Command__Suspend s = METE__AGENT__COMMAND__SUSPEND__INIT;
+        Mete__V1__FrameworkID framework = METE__V1__FRAMEWORK_ID__INIT;
+        Mete__V1__TaskID task = METE__V1__TASK_ID__INIT;
+
+        framework.value = (char *)framework_id;
+        task.value = (char *)task_id;
+        s.framework_id = &framework;
+        s.task_id = &task;
+        s.suspended = suspended;
+        s.sequence = sequence;
+        c.type = METE__AGENT__COMMAND__TYPE__SUSPEND;
+        c.suspend = &s;
+        return agent_send(a, &c);
+}
+
 void agent_acknowledge(struct agent *a, const char *framework_id, const char *task_id, const uint8_t *uuid)
 {
         Mete__Agent__Command c = METE__AGENT__COMMAND__INIT;

@@ -204,6 +204,9 @@ struct framework_ops {
                 struct framework *f, struct agent *a, struct task *t, const Mete__Agent__TaskReport *report);
         /* Bytes of events that wait for the scheduler to read them: long answers wait with them. */
         size_t (*pending)(const struct framework *f);
+        /* What became of a SUSPEND of this live task. */
+        void (*suspended)(struct framework *f, struct agent *a, struct task *t,
+                const Mete__Agent__Call__Suspended *suspended);
         /* From an executor. */
         void (*message)(
                 struct framework *f, struct agent *a, const char *executor_id, const void *data, size_t len);
@@ -349,6 +352,9 @@ bool agent_send_launch_group(struct agent *a, struct framework *f, const Mete__V
         struct task *const *tasks, size_t count, const Mete__Api__Isolation *isolation);
 bool agent_send_kill(struct agent *a, const char *framework_id, const char *task_id,
         const Mete__Checkpoint__StoredKill *kill, bool only_signal);
+/* sequence: grows with every one of the task. */
+bool agent_send_suspend(
+        struct agent *a, const char *framework_id, const char *task_id, bool suspended, uint64_t sequence);
 void agent_acknowledge(struct agent *a, const char *framework_id, const char *task_id, const uint8_t *uuid);
 /* Best effort: false when the agent is not connected. */
 bool agent_send_message(
@@ -391,6 +397,15 @@ void offers_accept(struct framework *f, const char *const *offer_ids, size_t off
         Mete__V1__Offer__Operation *const *operations, size_t operation_count, uint64_t refuse_ns);
 void offers_decline(
         struct framework *f, const char *const *offer_ids, size_t offer_count, uint64_t refuse_ns);
+/*
+ * What a task gives up without ending: an offer of its framework, agent and role at once, without a detour by what is fair. Back to the
+ * allocator when the agent is not offered.
+ */
+void offer_from_task(struct task *t, const struct resources *part);
+/* The way back. -EINVAL: of another agent, framework or role; -ERANGE: the offer does not hold it. What is left stays an offer. */
+int offer_move_to_task(struct offer *o, const struct resources *part, struct task *t) WARN_UNUSED;
+/* Of one framework, agent and role: the first holds it all, the others are gone. */
+struct offer *offers_merge(struct offer *const *offers, size_t count);
 void offers_free(struct master *m);
 
 /* ---- tasks.c ---- */

@@ -172,6 +172,8 @@ static int recover(struct master *m, struct error *e)
         if (r >= 0)
                 r = windows_recover(m->windows, e);
         if (r >= 0)
+                r = job_queues_recover(m->jobs->queues, e);
+        if (r >= 0)
                 r = jobs_recover(m->jobs, e);
         if (r >= 0)
                 r = history_recover(m->history, e);
@@ -197,6 +199,7 @@ static void on_election(enum election_state state, void *userdata)
                 master_fail(m, "another master leads now");
         m->leading = state == ELECTION_LEADER;
         m->elected_time = m->leading ? wall_seconds_now() : 0;
+        jobs_schedule_all(m->jobs);
         offers_schedule(m);
 }
 
@@ -246,7 +249,7 @@ int master_new(struct loop *l, const struct master_options *o, struct master **r
         m->allocator =
                 allocator_new(&(struct allocator_options){.qualifies = offer_qualifies, .userdata = m});
         offers_init(m);
-        m->jobs = jobs_new(m, plain_queue_policy_find(o->policy));
+        m->jobs = jobs_new(m, queue_policy_from_string(o->policy));
         m->history = history_new(m);
         m->subscribers = subscribers_new(m);
         m->windows = windows_new(m);

@@ -36,23 +36,36 @@ void offer_recover(const struct offer *o, uint64_t refuse_ns)
         allocator_recover(m->allocator, o->agent->id, &use, mono_now(), refuse_ns);
 }
 
-static void offer_make(struct master *m, struct allocator_offer *from)
+/* Takes the resources, which are allocated to the framework in this role. */
+static struct offer *offer_new(
+        struct framework *f, struct agent *a, const char *role, struct resources *resources)
 {
+        struct master *m = f->master;
         struct offer *o = NEW0(struct offer);
 
-        o->framework = framework_find(m, from->framework);
-        o->agent = agent_find(m, from->agent);
-        assert(o->framework && o->framework->ops && o->agent);
+        o->framework = f;
+        o->agent = a;
         o->id = xasprintf("%s-O%ju", m->id, (uintmax_t)m->next_offer++);
-        o->role = TAKE_PTR(from->role);
-        o->resources = from->resources;
-        from->resources = (struct resources){};
+        o->role = xstrdup(role);
+        o->resources = *resources;
+        *resources = (struct resources){};
         HASH_ADD_KEYPTR(hh, m->offers, o->id, strlen(o->id), o);
-        DL_APPEND2(o->agent->offers, o, agent_prev, agent_next);
-        DL_APPEND2(o->framework->offers, o, framework_prev, framework_next);
+        DL_APPEND2(a->offers, o, agent_prev, agent_next);
+        DL_APPEND2(f->offers, o, framework_prev, framework_next);
         o->made = mono_now();
+        return o;
+}
+
+static void offer_make(struct master *m, struct allocator_offer *from)
+{
+        struct framework *f = framework_find(m, from->framework);
+        struct agent *a = agent_find(m, from->agent);
+        struct offer *o;
+
+        assert(f && f->ops && a);
+        o = offer_new(f, a, from->role, &from->resources);
         allocator_offer_done(from);
-        o->framework->ops->offer(o->framework, o);
+        f->ops->offer(f, o);
 }
 
 /* The time limit is one for all, so the oldest offer is the next to run out. */
@@ -178,6 +191,54 @@ void offers_decline(struct framework *f, const char *const *offer_ids, size_t of
                 offer_free(o);
         }
         offers_schedule(f->master);
+}
+
+/* ---- between tasks and offers: allocated before and after ---- */
+
+void offer_from_task(struct task *t, const struct resources *part)
+{
+        struct agent *a = t->agent;
+        _cleanup_resources_ struct resources copy = {};
+        struct allocator_usage use = {t->framework->id, t->role, part};
+
+        if (t->released || resources_subtract(&t->resources, part) < 0)
+                return;
+        if (resources_subtract(&a->booked, part) < 0)
+                log_warning("agent %s: the books of its tasks do not balance", a->id);
+        if (!a->allocated)
+                return;
+        if (!agent_is_offered(a)) {
+                allocator_recover(a->master->allocator, a->id, &use, mono_now(), 0);
+                return;
+        }
+        resources_copy(part, &copy);
+        t->framework->ops->offer(t->framework, offer_new(t->framework, a, t->role, &copy));
+        offers_arm_expiry(a->master);
+}
+
+int offer_move_to_task(struct offer *o, const struct resources *part, struct task *t)
+{
+        int r;
+
+        if (t->released || o->agent != t->agent || o->framework != t->framework ||
+                !str_equal(o->role, t->role))
+                return -EINVAL;
+        r = resources_subtract(&o->resources, part);
+        if (r < 0)
+                return r;
+        resources_add(&t->resources, part);
+        resources_add(&t->agent->booked, part);
+        return 0;
+}
+
+struct offer *offers_merge(struct offer *const *offers, size_t count)
+{
+        for (size_t i = 1; i < count; i++) {
+                assert(offers[i]->agent == offers[0]->agent && offers[i]->framework == offers[0]->framework);
+                resources_add(&offers[0]->resources, &offers[i]->resources);
+                offer_free(offers[i]);
+        }
+        return offers[0];
 }
 
 void offers_free(struct master *m)

@@ -6,7 +6,7 @@
 
 #include "lib/net/codec.h"
 #include "lib/net/http_server.h"
-#include "master/jobs/plain_queue.h"
+#include "master/queue/queue.h"
 #include "proto/domain.h"
 
 #define HOSTNAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-"
@@ -39,7 +39,8 @@ static const struct option_row rows[] = {
                 "how long they are kept, 0 for ever (default 90d)"),
         ROW(election, "election", OPTION_STRING, "NAME",
                 "how the leader is found: standalone (default standalone)"),
-        ROW(policy, "queue-policy", OPTION_STRING, "NAME", "order of the job queue: fifo (default fifo)",
+        ROW(policy, "queue-policy", OPTION_STRING, "NAME",
+                "order of the default queue: fifo, sjf, srtf, priority or fair (default fifo)",
                 .group = "Scheduling"),
         ROW(offer_timeout_ns, "offer-timeout", OPTION_DURATION, "DURATION",
                 "how long a framework may think about an offer, 0 for ever (default 0)"),
@@ -114,8 +115,10 @@ int master_options_check(const struct master_options *o, struct error *e)
                 return error_set(e, -EINVAL,
                         "--hostname: '%s' is none: letters, digits, dots and hyphens are expected",
                         o->hostname);
-        if (!plain_queue_policy_find(o->policy))
-                return error_set(e, -EINVAL, "--queue-policy: unknown '%s': fifo is expected", o->policy);
+        if (queue_policy_from_string(o->policy) < 0)
+                return error_set(e, -EINVAL,
+                        "--queue-policy: unknown '%s': fifo, sjf, srtf, priority or fair is expected",
+                        o->policy);
         if (o->agent_ping_timeout_ns < NSEC_PER_MSEC || o->max_agent_ping_timeouts < 1)
                 return error_set(e, -EINVAL,
                         "--agent-ping-timeout must be at least 1ms and --max-agent-ping-timeouts at least 1");

@@ -101,6 +101,20 @@ static const char *take_executor_exited(struct agent *a, const Mete__Agent__Call
         return NULL;
 }
 
+static const char *take_suspended(struct agent *a, const Mete__Agent__Call__Suspended *suspended)
+{
+        struct framework *f;
+        struct task *t;
+
+        if (!suspended)
+                return "the call needs the message 'suspended'";
+        f = framework_find(a->master, suspended->framework_id->value);
+        t = f ? task_find(f, suspended->task_id->value) : NULL;
+        if (t && t->agent == a && f->ops && f->ops->suspended)
+                f->ops->suspended(f, a, t, suspended);
+        return NULL;
+}
+
 static void handle_call(struct master *m, struct http_request *req, const Mete__Agent__Call *call)
 {
         struct agent *a;
@@ -142,6 +156,9 @@ static void handle_call(struct master *m, struct http_request *req, const Mete__
                         agent_take_assigned(a, call->assigned);
                 else
                         wrong = "the call needs the message 'assigned'";
+                break;
+        case METE__AGENT__CALL__TYPE__SUSPENDED:
+                wrong = take_suspended(a, call->suspended);
                 break;
         case METE__AGENT__CALL__TYPE__UNREGISTER:
                 agent_unregister(a);

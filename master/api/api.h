@@ -46,11 +46,17 @@ bool peer_owns(const struct peer *p, const struct job *j);
 /* ---- job_capacity.c ---- */
 /* Refuses what no registered agent could hold. */
 int job_spec_check_capacity(
-        const Mete__Api__JobSpec *spec, const struct plain_queue *q, struct api_error *x) WARN_UNUSED;
+        const Mete__Api__JobSpec *spec, const struct machines *ms, struct api_error *x) WARN_UNUSED;
 
 /* ---- job_calls.c ---- */
 void call_submit(struct api_call *c);
 void call_kill(struct api_call *c);
+void call_suspend(struct api_call *c);
+void call_resume(struct api_call *c);
+/* ---- queue_calls.c ---- */
+void call_list_queues(struct api_call *c);
+void call_set_queue(struct api_call *c);
+void call_remove_queue(struct api_call *c);
 /* ---- read_calls.c ---- */
 void call_list_jobs(struct api_call *c);
 void call_get_job(struct api_call *c);

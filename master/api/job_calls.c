@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include "lib/base/utf8.h"
 #include "master/api/api.h"
 
 /* An answer that waits for the store. */
@@ -63,7 +64,6 @@ static void submit_done(int result, void *userdata)
 
         if (result >= 0 && j && !p->master->stopping) {
                 job_enqueue(j); /* only now: nothing of it starts before it is safe */
-                jobs_wake(p->master->jobs);
                 events_job(p->master, j);
         }
         pending_answer(result, p);
@@ -80,32 +80,92 @@ static int check_room(const struct jobs *js, uint32_t count, struct api_error *x
         return 0;
 }
 
-void call_submit(struct api_call *c)
+static int check_queue(const struct jobs *js, const Mete__Api__JobSpec *spec, struct api_error *x)
+{
+        _cleanup_free_ char *text = NULL;
+
+        if (job_queue_find(js->queues, spec->queue))
+                return 0;
+        text = text_for_message(spec->queue, 64);
+        return api_error_set(x, 400, "submit.job.queue",
+                "submit.job.queue: there is no queue '%s': one of those that LIST_QUEUES names is expected",
+                text);
+}
+
+/* Names of live jobs become ids: from here on they mean these very jobs. */
+static int resolve_after(const struct jobs *js, Mete__Api__JobSpec *spec, struct api_error *x)
+{
+        for (size_t i = 0; i < spec->n_after; i++) {
+                _cleanup_free_ char *field = xasprintf("submit.job.after[%zu].job", i);
+                _cleanup_free_ char *text = text_for_message(spec->after[i]->job, 64);
+                struct job *of;
+                int r = job_find(js, spec->after[i]->job, &of);
+
+                if (r == -EEXIST)
+                        return api_error_set(x, 400, field,
+                                "%s: several live jobs are named '%s': give the id", field, text);
+                if (r < 0)
+                        return api_error_set(x, 400, field,
+                                "%s: no job '%s': the id of a job, or the name of a live one, is expected",
+                                field, text);
+                set_string(&spec->after[i]->job, of->id);
+        }
+        return 0;
+}
+
+/* It would end before it began. */
+static int take_after(struct job *j, struct api_error *x)
+{
+        _cleanup_free_ char *field = NULL;
+        size_t at = 0;
+
+        if (job_after_new(j, &at) >= 0)
+                return 0;
+        field = xasprintf("submit.job.after[%zu]", at);
+        return api_error_set(x, 400, field,
+                "%s: job %s has ended, and not as is asked for: this can never hold", field,
+                j->spec->after[at]->job);
+}
+
+static struct job *submit(struct api_call *c, Mete__Api__JobSpec *spec, struct api_error *x)
 {
         struct jobs *js = c->master->jobs;
-        Mete__Api__JobSpec *spec = message_copy(c->call->submit->job);
-        _cleanup_api_error_ struct api_error refusal = {};
-        struct store_batch *b;
         struct job *j;
 
-        if (job_spec_validate(spec, &refusal) < 0 || peer_take_user(&c->peer, spec, &refusal) < 0 ||
-                job_spec_check_capacity(spec, js->queue, &refusal) < 0 ||
-                check_room(js, spec->count, &refusal) < 0) {
-                api_refuse_with(c->req, c->codec, &refusal);
+        if (job_spec_validate(spec, x) < 0 || check_queue(js, spec, x) < 0 ||
+                peer_take_user(&c->peer, spec, x) < 0 ||
+                job_spec_check_capacity(spec, js->queues->machines, x) < 0 ||
+                check_room(js, job_spec_count(spec), x) < 0 || resolve_after(js, spec, x) < 0) {
                 message_free(spec);
-                return;
+                return NULL;
         }
-        j = job_new(js, js->next_number, spec, spec->count);
+        j = job_new(js, js->next_number, spec);
         j->user = xstrdup(c->peer.name);
         j->has_uid = c->peer.known;
         j->uid = c->peer.uid;
         j->submitted = wall_seconds_now();
-        mete__checkpoint__stored_kill__init(&j->kill);
-        log_info("job %s (%s): %u tasks of %s, submitted by %s", j->id, spec->name, j->count,
-                spec->command[0], j->user);
+        if (take_after(j, x) < 0) {
+                job_forget(j);
+                return NULL;
+        }
+        return j;
+}
+
+void call_submit(struct api_call *c)
+{
+        _cleanup_api_error_ struct api_error refusal = {};
+        struct store_batch *b;
+        struct job *j = submit(c, message_copy(c->call->submit->job), &refusal);
+
+        if (!j) {
+                api_refuse_with(c->req, c->codec, &refusal);
+                return;
+        }
+        log_info("job %s (%s): %u tasks of %s, submitted by %s", j->id, j->spec->name, j->count,
+                j->spec->command[0], j->user);
         b = store_batch_new();
         job_put(j, b);
-        jobs_trim(js, b);
+        jobs_trim(c->master->jobs, b);
         master_write(c->master, b, submit_done, pending_new(c, METE__API__RESPONSE__TYPE__SUBMIT, j));
 }
 
@@ -140,13 +200,32 @@ static void kill_signal(struct api_call *c, struct job *j, bool task, uint32_t i
         free(p);
 }
 
+/* A job, or one of its tasks, of which the caller may dispose; NULL: refused. */
+static struct job *find_own(struct api_call *c, const char *id, const char *field, const char *what,
+        bool *ret_task, uint32_t *ret_index)
+{
+        struct job *j;
+
+        *ret_index = 0;
+        *ret_task = job_task_find(c->master->jobs, id, &j, ret_index) >= 0;
+        if (!*ret_task)
+                j = call_find_job(c, id, field);
+        if (j && !peer_owns(&c->peer, j)) {
+                api_refuse(c->req, c->codec, 403, field,
+                        "job %s belongs to %s: only %s or root may %s it; you are %s", j->id, j->user,
+                        j->user, what, c->peer.name);
+                return NULL;
+        }
+        return j;
+}
+
 void call_kill(struct api_call *c)
 {
         const Mete__Api__Call__Kill *k = c->call->kill;
         Mete__Checkpoint__StoredKill kill = METE__CHECKPOINT__STORED_KILL__INIT;
         _cleanup_api_error_ struct api_error refusal = {};
         struct pending *p;
-        uint32_t index = 0;
+        uint32_t index;
         struct job *j;
         bool task;
 
@@ -154,17 +233,9 @@ void call_kill(struct api_call *c)
                 api_refuse_with(c->req, c->codec, &refusal);
                 return;
         }
-        task = job_task_find(c->master->jobs, k->id, &j, &index) >= 0;
-        if (!task)
-                j = call_find_job(c, k->id, "kill.id");
+        j = find_own(c, k->id, "kill.id", "kill", &task, &index);
         if (!j)
                 return;
-        if (!peer_owns(&c->peer, j)) {
-                api_refuse(c->req, c->codec, 403, "kill.id",
-                        "job %s belongs to %s: only %s or root may kill it; you are %s", j->id, j->user,
-                        j->user, c->peer.name);
-                return;
-        }
         p = pending_new(c, METE__API__RESPONSE__TYPE__KILL, j);
         p->task = task;
         p->index = index;
@@ -178,4 +249,46 @@ void call_kill(struct api_call *c)
                 job_kill_task(j, index, &kill, pending_answer, p);
         else
                 job_kill(j, &kill, pending_answer, p);
+}
+
+/* ---- suspend, resume ---- */
+
+static void suspend_or_resume(struct api_call *c, const char *id, bool suspend)
+{
+        const char *field = suspend ? "suspend.id" : "resume.id";
+        struct pending *p;
+        uint32_t index;
+        struct job *j;
+        bool task;
+
+        j = find_own(c, id, field, suspend ? "suspend" : "resume", &task, &index);
+        if (!j)
+                return;
+        if (task ? !job_task_live(j, index) : job_ended(j)) {
+                api_refuse(c->req, c->codec, 409, field, "%s '%s' %s", task ? "task" : "job", id,
+                        task ? "does not run: one that does is expected" : "has ended");
+                return;
+        }
+        p = pending_new(
+                c, suspend ? METE__API__RESPONSE__TYPE__SUSPEND : METE__API__RESPONSE__TYPE__RESUME, j);
+        p->task = task;
+        p->index = index;
+        if (!task && suspend)
+                job_suspend(j, pending_answer, p);
+        else if (!task)
+                job_resume(j, pending_answer, p);
+        else if (suspend)
+                (void)job_suspend_one(j, index, pending_answer, p);
+        else
+                (void)job_resume_one(j, index, pending_answer, p);
+}
+
+void call_suspend(struct api_call *c)
+{
+        suspend_or_resume(c, c->call->suspend->id, true);
+}
+
+void call_resume(struct api_call *c)
+{
+        suspend_or_resume(c, c->call->resume->id, false);
 }

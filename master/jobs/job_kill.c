@@ -4,26 +4,27 @@
 static void kill_one(
         struct job *j, uint32_t index, const Mete__Checkpoint__StoredKill *kill, struct store_batch *b)
 {
-        struct jobs *js = j->master->jobs;
         enum job_task_class class = job_task_class(j, index);
         struct job_task *t;
         struct task *live;
 
         if (class != JOB_TASK_QUEUED && class != JOB_TASK_LIVE)
                 return;
-        (void)job_task_begin(j, index);
         t = job_task_get(j, index);
         t->kill_wanted = true;
         t->kill = *kill;
         if (class == JOB_TASK_LIVE) {
                 job_put_task(j, index, b);
-                live = task_find(j->master->queue_framework, t->api->task_id);
+                live = job_task_live(j, index);
                 if (live)
                         task_kill(live, kill);
                 return;
         }
-        (void)plain_queue_remove_task(js->queue, j->number, index);
+        (void)job_task_begin(j, index);
+        if (j->queued)
+                (void)queue_task_forget(j->queue->queue, j->number, index);
         t->queued = false;
+        t->api->has_not_before = false;
         t->api->state = METE__V1__TASK_STATE__TASK_KILLED;
         set_string(&t->api->reason,
                 task_reason_to_string(METE__V1__TASK_STATUS__REASON__REASON_TASK_KILLED_DURING_LAUNCH));
@@ -35,7 +36,7 @@ static void kill_one(
 
 static void kill_end(struct job *j, struct store_batch *b, store_done_handler done, void *userdata)
 {
-        jobs_wake(j->master->jobs);
+        job_queue_schedule(j->queue, /* fresh= */ false);
         master_write(j->master, b, done, userdata);
 }
 
@@ -70,7 +71,7 @@ bool job_signal_task(struct job *j, uint32_t index, int32_t signal)
 
         if (job_task_class(j, index) != JOB_TASK_LIVE)
                 return false;
-        live = task_find(j->master->queue_framework, j->tasks[index]->api->task_id);
+        live = job_task_live(j, index);
         kill.has_signal = true;
         kill.signal = signal;
         return live && live->sent &&

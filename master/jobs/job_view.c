@@ -23,20 +23,37 @@ Mete__Api__Task *task_view(const struct job *j, uint32_t index, struct task_view
         t->memory_bytes = spec->memory_bytes;
         t->memory_limit_bytes = spec->memory_limit_bytes;
         t->user = j->user;
+        t->has_array_index = spec->array != NULL;
+        t->array_index = spec->array ? spec->array->first + index * spec->array->step : 0;
         return t;
 }
 
-void job_view(const struct job *j, size_t max_tasks, bool with_environment, struct job_view *ret)
+/* Why it waits; of what keeps it waiting for ever, as things are, it is warned too. */
+static void explain(const struct job *j, struct job_view *ret)
 {
-        size_t n = MIN(max_tasks, (size_t)j->count);
+        struct queue_explanation x;
+
+        if (!j->queued || j->classes[JOB_TASK_QUEUED] == 0 ||
+                queue_explain(j->queue->queue, j->number, wall_now(), &x) < 0)
+                return;
+        ret->reason = queue_explanation_sentence(&x, queue_find_job(j->queue->queue, j->number));
+        ret->job.pending_reason = ret->reason;
+        if (!ret->reason || (x.reason != QUEUE_REASON_CONSTRAINTS && x.reason != QUEUE_REASON_TOO_LARGE &&
+                                    x.reason != QUEUE_REASON_GANG_TOO_LARGE))
+                return;
+        ret->warnings[0] = ret->reason;
+        ret->job.warnings = ret->warnings;
+        ret->job.n_warnings = 1;
+}
+
+void job_view_plain(const struct job *j, struct job_view *ret)
+{
         Mete__Api__Job *job = &ret->job;
 
         *ret = (struct job_view){};
         mete__api__job__init(job);
         job->job_id = (char *)j->id;
         ret->spec = *j->spec;
-        if (!with_environment)
-                ret->spec.n_environment = 0;
         job->spec = &ret->spec;
         job->state = j->state;
         job->has_submitted = true;
@@ -44,8 +61,20 @@ void job_view(const struct job *j, size_t max_tasks, bool with_environment, stru
         job->has_finished = job_ended(j);
         job->finished = j->finished;
         job->user = j->user;
-        ret->reason = plain_queue_pending_reason(j->master->jobs->queue, j->number);
-        job->pending_reason = ret->reason;
+        job->has_held = job->held = j->held;
+}
+
+void job_view(const struct job *j, size_t max_tasks, bool with_environment, struct job_view *ret)
+{
+        size_t n = MIN(max_tasks, (size_t)j->count);
+        Mete__Api__Job *job = &ret->job;
+
+        job_view_plain(j, ret);
+        if (!with_environment)
+                ret->spec.n_environment = 0;
+        explain(j, ret);
+        job->has_tasks_suspended = true;
+        job->tasks_suspended = j->suspended;
         job->has_tasks_queued = job->has_tasks_running = job->has_tasks_finished = job->has_tasks_failed =
                 true;
         job->tasks_queued = j->classes[JOB_TASK_QUEUED];

@@ -3,14 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct jobs *jobs_new(struct master *m, const struct plain_queue_policy *policy)
+struct jobs *jobs_new(struct master *m, enum queue_policy default_policy)
 {
         struct jobs *js = NEW0(struct jobs);
 
         js->master = m;
-        js->queue = plain_queue_new(policy);
+        js->queues = job_queues_new(m, default_policy);
         js->next_number = 1;
-        js->suppressed = true;
+        js->pass = loop_timer_new(m->loop, jobs_on_pass, js);
         return js;
 }
 
@@ -29,6 +29,7 @@ static void list_count(struct job *j, int by)
                 js->ended_count += by;
                 js->ended_tasks += by * (int64_t)j->count;
         } else {
+                j->queue->live_jobs += by;
                 js->live_count += by;
                 js->live_tasks += by * (int64_t)j->count;
         }
@@ -38,24 +39,38 @@ static void task_free(struct job_task *t)
 {
         if (!t)
                 return;
+        loop_timer_free(t->limit);
+        if (t->booked)
+                resources_done(t->booked);
+        free(t->booked);
         message_free(t->api);
         free(t);
 }
 
-/* Out of memory, not off the disk. */
-static void job_free(struct job *j)
+static void job_leave_queue(struct job *j)
+{
+        if (j->queued) {
+                queue_remove_job(j->queue->queue, j->number);
+                job_queue_schedule(j->queue, /* fresh= */ false);
+        }
+        j->queued = false;
+}
+
+void job_forget(struct job *j)
 {
         struct jobs *js = j->master->jobs;
 
         if (j->event_pending)
                 events_forget_job(j->master, j);
-        plain_queue_remove_job(js->queue, j->number);
+        job_leave_queue(j);
+        job_after_free(j);
         list_count(j, -1);
         DL_DELETE(*list_of(j), j);
         HASH_DEL(js->by_number, j);
         for (uint32_t i = 0; i < j->count; i++)
                 task_free(j->tasks[i]);
         free(j->tasks);
+        job_environment_release(js, j->spec);
         message_free(j->spec);
         resources_done(&j->size);
         free(j->user);
@@ -69,8 +84,9 @@ struct jobs *jobs_free(struct jobs *js)
         if (!js)
                 return NULL;
         HASH_ITER (hh, js->by_number, j, next)
-                job_free(j);
-        plain_queue_free(js->queue);
+                job_forget(j);
+        job_queues_free(js->queues);
+        loop_timer_free(js->pass);
         free(js);
         return NULL;
 }
@@ -79,6 +95,13 @@ bool job_ended(const struct job *j)
 {
         return j->state == METE__API__JOB_STATE__JOB_FINISHED ||
                j->state == METE__API__JOB_STATE__JOB_FAILED || j->state == METE__API__JOB_STATE__JOB_KILLED;
+}
+
+uint64_t job_number_of(const char *id)
+{
+        uint64_t number;
+
+        return parse_u64(id, UINT64_MAX - 1, &number) < 0 ? 0 : number;
 }
 
 struct job *job_by_number(const struct jobs *js, uint64_t number)
@@ -143,18 +166,36 @@ void job_size(const Mete__Api__JobSpec *spec, struct resources *ret)
                 ret, "mem", (uint64_t)(((unsigned __int128)spec->memory_bytes * 1000 + 1048575) / 1048576));
 }
 
-struct job *job_new(struct jobs *js, uint64_t number, Mete__Api__JobSpec *spec, uint32_t count)
+uint32_t job_spec_count(const Mete__Api__JobSpec *spec)
+{
+        const Mete__Api__JobSpec__Array *a = spec->array;
+
+        return a && a->step > 0 && a->last >= a->first ? (uint32_t)((a->last - a->first) / a->step + 1)
+                                                       : spec->count;
+}
+
+static struct job_queue *queue_of(const struct jobs *js, const Mete__Api__JobSpec *spec)
+{
+        struct job_queue *jq = job_queue_find(js->queues, spec->queue ? spec->queue : QUEUE_DEFAULT);
+
+        return jq ? jq : job_queue_find(js->queues, QUEUE_DEFAULT);
+}
+
+struct job *job_new(struct jobs *js, uint64_t number, Mete__Api__JobSpec *spec)
 {
         struct job *j = NEW0(struct job);
 
         j->master = js->master;
         j->number = number;
         (void)snprintf(j->id, sizeof(j->id), "%ju", (uintmax_t)number);
+        job_environment_share(js, spec);
         j->spec = spec;
-        j->count = count;
+        j->queue = queue_of(js, spec);
+        j->count = job_spec_count(spec);
         j->state = METE__API__JOB_STATE__JOB_QUEUED;
-        j->tasks = xcalloc(count, sizeof(*j->tasks));
-        j->classes[JOB_TASK_QUEUED] = count;
+        j->tasks = xcalloc(j->count, sizeof(*j->tasks));
+        j->classes[JOB_TASK_QUEUED] = j->count;
+        mete__checkpoint__stored_kill__init(&j->kill);
         job_size(spec, &j->size);
         HASH_ADD(hh, js->by_number, number, sizeof(j->number), j);
         DL_APPEND(js->live, j);
@@ -186,6 +227,7 @@ struct job_task *job_task_get(struct job *j, uint32_t index)
         if (t)
                 return t;
         t = NEW0(struct job_task);
+        t->master = j->master;
         mete__checkpoint__stored_kill__init(&t->kill);
         t->api = message_copy(task_view(j, index, &view));
         j->tasks[index] = t;
@@ -193,9 +235,28 @@ struct job_task *job_task_get(struct job *j, uint32_t index)
         return t;
 }
 
+struct task *job_task_live(const struct job *j, uint32_t index)
+{
+        if (job_task_class(j, index) != JOB_TASK_LIVE)
+                return NULL;
+        return task_find(j->master->queue_framework, j->tasks[index]->api->task_id);
+}
+
+/* What is counted of a task besides its class. */
+static void count_task(struct job *j, uint32_t index, int by)
+{
+        bool live = job_task_class(j, index) == JOB_TASK_LIVE;
+        bool suspended = live && j->tasks[index]->api->suspended;
+
+        j->suspended += suspended ? by : 0;
+        j->queue->tasks_running += live ? by : 0;
+        j->queue->tasks_suspended += suspended ? by : 0;
+}
+
 enum job_task_class job_task_begin(struct job *j, uint32_t index)
 {
         (void)job_task_get(j, index);
+        count_task(j, index, -1);
         return job_task_class(j, index);
 }
 
@@ -203,7 +264,7 @@ static Mete__Api__JobState job_state_of(const struct job *j)
 {
         const uint32_t *c = j->classes;
 
-        if (c[JOB_TASK_QUEUED] == j->count)
+        if (c[JOB_TASK_QUEUED] == j->count && !j->began)
                 return METE__API__JOB_STATE__JOB_QUEUED;
         if (c[JOB_TASK_QUEUED] + c[JOB_TASK_LIVE] > 0)
                 return METE__API__JOB_STATE__JOB_RUNNING;
@@ -230,13 +291,27 @@ static void job_set_state(struct job *j, Mete__Api__JobState state)
         j->finished = job_ended(j) ? wall_seconds_now() : 0;
 }
 
+/* Nothing of it waits or runs any more. */
+static void job_over(struct job *j, struct store_batch *b)
+{
+        log_info("job %s (%s) of %s ended: %u of %u tasks finished", j->id, j->spec->name, j->user,
+                j->classes[JOB_TASK_FINISHED], j->count);
+        history_job_ended(j, b);
+        job_leave_queue(j);
+        job_after_settle(j, b);
+        waiters_job_ended(j->master, j);
+}
+
 void job_task_end(struct job *j, uint32_t index, enum job_task_class before, struct store_batch *b)
 {
         enum job_task_class after = job_task_class(j, index);
+        bool was_over = job_ended(j);
         Mete__Api__JobState state;
 
         j->classes[before]--;
         j->classes[after]++;
+        count_task(j, index, 1);
+        job_limit_update(j, index);
         state = job_state_of(j);
         job_put_task(j, index, b);
         events_task(j->master, j, index);
@@ -245,14 +320,12 @@ void job_task_end(struct job *j, uint32_t index, enum job_task_class before, str
                 job_put(j, b);
         }
         events_job(j->master, j);
-        if (!job_ended(j)) {
+        if (job_ended(j)) {
+                job_over(j, b);
+        } else if (was_over) { /* a task that was lost came back */
                 history_job_revived(j, b);
-                return;
+                job_enqueue(j);
         }
-        history_job_ended(j, b);
-        log_info("job %s (%s) of %s ended: %u of %u tasks finished", j->id, j->spec->name, j->user,
-                j->classes[JOB_TASK_FINISHED], j->count);
-        waiters_job_ended(j->master, j);
 }
 
 void job_recount(struct job *j)
@@ -260,8 +333,13 @@ void job_recount(struct job *j)
         double finished = j->finished;
 
         memset(j->classes, 0, sizeof(j->classes));
-        for (uint32_t i = 0; i < j->count; i++)
+        for (uint32_t i = 0; i < j->count; i++) {
+                const struct job_task *t = j->tasks[i];
+
                 j->classes[job_task_class(j, i)]++;
+                count_task(j, i, 1);
+                j->began |= t && t->queued && (t->failures > 0 || t->api->preemptions > 0);
+        }
         job_set_state(j, job_state_of(j));
         if (finished > 0 && job_ended(j))
                 j->finished = finished;
@@ -274,6 +352,6 @@ void jobs_trim(struct jobs *js, struct store_batch *b)
                 struct job *oldest = js->ended;
 
                 job_put_delete(oldest, b);
-                job_free(oldest);
+                job_forget(oldest);
         }
 }

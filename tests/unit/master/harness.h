@@ -55,6 +55,9 @@ struct cluster {
         char *assigned; /* text of the last assignment; NULL: none came */
         uint64_t assigned_version;
         size_t launched_before_assigned; /* how many tasks were launched when it came */
+        struct seen suspensions; /* "<task> frozen", "<task> thawed" */
+        uint64_t sequence;       /* of the last of them */
+        Mete__V1__TaskInfo *task; /* of the last launch; owned */
         /* the last answer to the client */
         int status;
         char *body;
@@ -255,6 +258,15 @@ static inline bool on_command(const void *data, size_t len, void *userdata)
                 (void)snprintf(
                         c->framework_id, sizeof(c->framework_id), "%s", m->launch->framework->id->value);
                 see(&c->launched, m->launch->task->task_id->value);
+                message_free(c->task);
+                c->task = message_copy(m->launch->task);
+        }
+        if (m->suspend) {
+                _cleanup_free_ char *text = xasprintf(
+                        "%s %s", m->suspend->task_id->value, m->suspend->suspended ? "frozen" : "thawed");
+
+                see(&c->suspensions, text);
+                c->sequence = m->suspend->sequence;
         }
         if (m->assign) {
                 _cleanup_resources_ struct resources all = {};
@@ -311,6 +323,9 @@ static inline Mete__V1__Resource *scalar(const char *name, double value)
 struct report {
         const char *task;
         Mete__V1__TaskState state;
+        double cpus; /* 0: 1 */
+        bool suspended;
+        uint64_t sequence;
 };
 
 /* (Re-)registers, with 4 cpus and the tasks given; waits for SUBSCRIBED. */
@@ -353,8 +368,11 @@ static inline void subscribe(struct cluster *c, const struct report *reports, si
                 t->task->agent_id->value = xstrdup(c->agent_id);
                 t->task->n_resources = 1;
                 t->task->resources = xcalloc(1, sizeof(*t->task->resources));
-                t->task->resources[0] = scalar("cpus", 1);
+                t->task->resources[0] = scalar("cpus", reports[i].cpus > 0 ? reports[i].cpus : 1);
                 t->state = reports[i].state;
+                t->has_suspended = t->has_suspend_sequence = reports[i].sequence > 0;
+                t->suspended = reports[i].suspended;
+                t->suspend_sequence = reports[i].sequence;
         }
         info.hostname = hostname;
         info.resources = resources;
@@ -417,6 +435,26 @@ static inline void update(struct cluster *c, const char *task, Mete__V1__TaskSta
         assert_string_equal(c->acknowledged.items[before], task);
 }
 
+/* What became of the last SUSPEND. */
+static inline void answer_suspend(struct cluster *c, const char *task, bool suspended, const char *error)
+{
+        Mete__Agent__Call m = METE__AGENT__CALL__INIT;
+        Mete__Agent__Call__Suspended s = METE__AGENT__CALL__SUSPENDED__INIT;
+        Mete__V1__FrameworkID framework = METE__V1__FRAMEWORK_ID__INIT;
+        Mete__V1__TaskID id = METE__V1__TASK_ID__INIT;
+
+        framework.value = c->framework_id;
+        id.value = (char *)task;
+        s.framework_id = &framework;
+        s.task_id = &id;
+        s.suspended = suspended;
+        s.sequence = c->sequence;
+        s.error = (char *)error;
+        m.type = METE__AGENT__CALL__TYPE__SUSPENDED;
+        m.suspended = &s;
+        agent_post(c, &m);
+}
+
 /* ---- life ---- */
 
 static inline void cluster_start(struct cluster *c)
@@ -439,6 +477,8 @@ static inline void cluster_stop(struct cluster *c)
         forget_seen(&c->killed);
         forget_seen(&c->acknowledged);
         forget_seen(&c->shut_down);
+        forget_seen(&c->suspensions);
+        message_free(c->task);
         loop_free(c->loop);
         free(c->agent_id);
         free(c->assigned);

@@ -239,26 +239,28 @@ static void test_what_was_completed_is_accepted_again(void **state)
 
 static void test_over_capacity_names_the_largest_agent(void **state)
 {
-        CLEANUP(cleanup_plain_queue_free) struct plain_queue *q = plain_queue_new(&plain_queue_policy_fifo);
+        CLEANUP(cleanup_machines_free) struct machines *ms = machines_new();
         _cleanup_api_error_ struct api_error x = {};
         _cleanup_resources_ struct resources total = {};
+        struct machine machine = {.id = "s1", .hostname = "host1"};
         Mete__Api__JobSpec *spec = decode("{\"command\": [\"a\"], \"cpus\": 4, \"memory_bytes\": 67108864}");
 
         assert_int_equal(job_spec_validate(spec, &x), 0);
-        assert_int_equal(job_spec_check_capacity(spec, q, &x), 0); /* nobody is registered yet */
+        assert_int_equal(job_spec_check_capacity(spec, ms, &x), 0); /* nobody is registered yet */
         assert_int_equal(resources_parse("cpus:2;mem:1024", &total, NULL), 0);
-        plain_queue_set_agent(q, "s1", "host1", &total);
-        assert_int_equal(job_spec_check_capacity(spec, q, &x), -EINVAL);
+        machine.total = total;
+        (void)machines_set(ms, &machine);
+        assert_int_equal(job_spec_check_capacity(spec, ms, &x), -EINVAL);
         assert_string_equal(x.field, "submit.job.cpus");
         assert_non_null(strstr(x.message, "over-capacity"));
         assert_non_null(strstr(x.message, "host1"));
         spec->cpus = 1;
-        assert_int_equal(job_spec_check_capacity(spec, q, &x), -EINVAL);
+        assert_int_equal(job_spec_check_capacity(spec, ms, &x), -EINVAL);
         assert_string_equal(x.field, "submit.job.cpus_limit");
         spec->cpus_limit = 2;
-        assert_int_equal(job_spec_check_capacity(spec, q, &x), 0);
+        assert_int_equal(job_spec_check_capacity(spec, ms, &x), 0);
         spec->memory_bytes = spec->memory_limit_bytes = UINT64_C(2) << 30;
-        assert_int_equal(job_spec_check_capacity(spec, q, &x), -EINVAL);
+        assert_int_equal(job_spec_check_capacity(spec, ms, &x), -EINVAL);
         assert_string_equal(x.field, "submit.job.memory_bytes");
         message_free(spec);
 }

@@ -55,9 +55,9 @@ struct cluster {
         char *assigned; /* text of the last assignment; NULL: none came */
         uint64_t assigned_version;
         size_t launched_before_assigned; /* how many tasks were launched when it came */
-        struct seen suspensions; /* "<task> frozen", "<task> thawed" */
-        uint64_t sequence;       /* of the last of them */
-        Mete__V1__TaskInfo *task; /* of the last launch; owned */
+        struct seen suspensions;         /* "<task> frozen", "<task> thawed" */
+        uint64_t sequence;               /* of the last of them */
+        Mete__V1__TaskInfo *task;        /* of the last launch; owned */
         /* the last answer to the client */
         int status;
         char *body;

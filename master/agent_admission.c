@@ -250,9 +250,15 @@ void agent_unregister(struct agent *a)
         log_info("agent %s (%s) unregisters", a->id, a->info->hostname);
         m->counters.agent_removals_unregistered++;
         agent_is_lost(a, AGENT_DISCONNECTED, "the agent said goodbye");
-        store_batch_delete(b, key);
+        if (a->assignment.version > 0) {
+                /* Its volumes are there when it comes back, and must not be unknown then. */
+                a->unreachable_time = wall_seconds_now();
+                agent_put(a, a->unreachable_time, a->gone_time, b);
+        } else {
+                store_batch_delete(b, key);
+                agent_free(a);
+        }
         master_write(m, b, NULL, NULL);
-        agent_free(a);
 }
 
 struct agent *agent_recover(struct master *m, Mete__Checkpoint__AdmittedAgent *admitted, struct error *e)

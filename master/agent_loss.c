@@ -242,19 +242,29 @@ static int compare_lost(const struct agent *a, const struct agent *b)
         return (x > y) - (x < y);
 }
 
+/* What is on its disk is not forgotten unless an operator says so. */
+static bool has_volumes(const struct agent *a)
+{
+        return a->state == AGENT_UNREACHABLE && a->assignment.resources.count > 0;
+}
+
 void agents_gc(struct master *m, double now_seconds)
 {
         size_t count = m->agents_in[AGENT_UNREACHABLE] + m->agents_in[AGENT_GONE];
         struct store_batch *b = store_batch_new();
+        struct agent *a, *next;
 
-        while (m->lost_agents && (count > AGENTS_LOST_MAX || now_seconds - lost_since(m->lost_agents) >
-                                                                     AGENTS_LOST_MAX_SECONDS)) {
-                _cleanup_free_ char *key = xasprintf("agent/%s", m->lost_agents->id);
+        DL_FOREACH_SAFE2(m->lost_agents, a, next, lost_next)
+        {
+                _cleanup_free_ char *key = xasprintf("agent/%s", a->id);
 
-                log_info("agent %s (%s) was lost long ago and is forgotten", m->lost_agents->id,
-                        m->lost_agents->info->hostname);
+                if (count <= AGENTS_LOST_MAX && now_seconds - lost_since(a) <= AGENTS_LOST_MAX_SECONDS)
+                        break;
+                if (has_volumes(a))
+                        continue;
+                log_info("agent %s (%s) was lost long ago and is forgotten", a->id, a->info->hostname);
                 store_batch_delete(b, key);
-                agent_free(m->lost_agents);
+                agent_free(a);
                 count--;
         }
         master_write(m, b, NULL, NULL);

@@ -192,7 +192,7 @@ void agent_assign(
         x->version = ++a->assignment.version;
         recompute(a, &missing);
         resources_copy(&a->assignment.resources, &x->resources);
-        agent_put(a, a->unreachable_time, a->gone_time, b);
+        agent_put_present(a, b);
         master_write(a->master, b, assigning_done, x);
         agent_changed(a);
 }

@@ -145,6 +145,30 @@ static void test_registers_again(void **state)
         scene_stop(&s);
 }
 
+/* An orderly goodbye does not end what is assigned, however long it takes to come back. */
+static void test_says_goodbye(void **state)
+{
+        Mete__Agent__Call goodbye = METE__AGENT__CALL__INIT;
+        struct scene s = {};
+
+        start(&s);
+        accept_last(&s, RESERVE("", SCALAR("disk", "60", STACK)) "," CREATE(
+                                "", SCALAR("disk", "40", STACK VOLUME("data"))));
+        WAIT_FOR(&s.c, s.c.assigned_version == 2);
+        goodbye.type = METE__AGENT__CALL__TYPE__UNREGISTER;
+        agent_post(&s.c, &goodbye);
+        WAIT_FOR(&s.c, agent_of(&s)->state == AGENT_UNREACHABLE);
+        agents_gc(s.m, wall_seconds_now() + AGENTS_LOST_MAX_SECONDS + 1);
+        assert_non_null(agent_of(&s));
+        free(TAKE_PTR(s.c.assigned));
+        subscribe(&s.c, NULL, 0);
+        WAIT_FOR(&s.c, s.c.assigned);
+        assert_string_equal(s.c.assigned, "disk(a):20;disk(a)[v1:data]:40");
+        check_total(&s, "cpus:4;disk:40;disk(a):20;disk(a)[v1:data]:40;mem:1024");
+        scene_check(&s);
+        scene_stop(&s);
+}
+
 static void test_volume_in_use(void **state)
 {
         struct scene s = {};
@@ -168,6 +192,7 @@ int main(void)
                 cmocka_unit_test(test_reserve_create_launch),
                 cmocka_unit_test(test_operations_in_order),
                 cmocka_unit_test(test_registers_again),
+                cmocka_unit_test(test_says_goodbye),
                 cmocka_unit_test(test_volume_in_use),
         };
 

@@ -48,20 +48,21 @@ int cgroup_root_cpus(const struct cgroup_root *r, struct cpu_list *ret, struct e
 int cgroup_set_cpus(struct cgroup *c, const struct cpu_list *cpus, struct error *e)
 {
         int index = c->root->by_controller[CGROUP_CPUSET];
-        char all[LIST_MAX] = "\n";
+        struct cpu_list all;
 
         if (index < 0)
                 return error_set(e, -ENOTSUP, "cannot choose CPUs for %s: %s", c->name,
                         c->root->missing[CGROUP_CPUSET]);
         if (c->fds[index] < 0)
                 return error_set(e, -ENOENT, "the control group %s does not exist", c->paths[index]);
-        int r = 0;
-        if (!cpus && index != HIERARCHY_V2)
-                r = cgroup_file_read(c->root->fds[index], "cpuset.cpus", all, sizeof(all));
-        _cleanup_free_ char *text = cpus ? cpu_list_format(cpus) : xstrdup(all);
-        if (r >= 0)
-                r = cgroup_file_write(c->fds[index], "cpuset.cpus", text);
-        return r < 0 ? error_set_errno(e, r, "cannot write \"%.*s\" to %s/cpuset.cpus",
-                               (int)strcspn(text, "\n"), text, c->paths[index])
-                     : 0;
+        if (!cpus) {
+                /* Not by an empty list: a group with processes that once had one refuses it (ENOSPC), on v2 too. */
+                int r = cgroup_root_cpus(c->root, &all, e);
+                if (r < 0)
+                        return r;
+                cpus = &all;
+        }
+        _cleanup_free_ char *text = cpu_list_format(cpus);
+        int r = cgroup_file_write(c->fds[index], "cpuset.cpus", text);
+        return r < 0 ? error_set_errno(e, r, "cannot write \"%s\" to %s/cpuset.cpus", text, c->paths[index]) : 0;
 }

@@ -332,6 +332,26 @@ static void test_hybrid_comounted(void **state)
         check_hybrid(*state, true);
 }
 
+/* An empty list is refused by the kernel for a group with processes: all CPUs are named. */
+static void test_cpus(void **state)
+{
+        struct fixture *f = *state;
+        CLEANUP(cleanup_cgroup_root_free) struct cgroup_root *root = NULL;
+        CLEANUP(cleanup_cgroup_free) struct cgroup *g = NULL;
+        struct cpu_list one = {0};
+
+        unified_tree(f);
+        put(f, V2 "/mete/agent", "cpuset.cpus", "\n");
+        put(f, V2 "/mete/agent", "cpuset.cpus.effective", "0-3\n");
+        put(f, V2 "/mete/agent/t", "cpuset.cpus", "");
+        open_group(f, &root, &g);
+        assert_int_equal(cpu_list_add(&one, 2, 2), 0);
+        assert_int_equal(cgroup_set_cpus(g, &one, NULL), 0);
+        assert_content(f, V2 "/mete/agent/t/cpuset.cpus", "2");
+        assert_int_equal(cgroup_set_cpus(g, NULL, NULL), 0);
+        assert_content(f, V2 "/mete/agent/t/cpuset.cpus", "0-3");
+}
+
 static void test_no_v2(void **state)
 {
         struct fixture *f = *state;
@@ -369,6 +389,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_bad_numbers, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_hybrid, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_hybrid_comounted, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_cpus, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_no_v2, set_up, tear_down),
                 cmocka_unit_test(test_names),
         };

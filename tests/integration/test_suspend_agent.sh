@@ -135,14 +135,17 @@ test_a_kill_without_grace_ends_a_frozen_task() {
         wait_answer hard 2 '.suspended == false and .error != null'
 }
 
-# Five intervals of frozen time would be five failures in a row of a check that counts two.
+# Frozen for longer than it may run, and for many intervals of a check of which two failures in a row end it.
 test_checks_wait_and_do_not_fail() {
+        local limit=$((3 + SLOW)) tenths=$((3 * SLOW)) health
+        health='"type":1,"delay_seconds":0,"interval_seconds":0.2,"consecutive_failures":2,"grace_period_seconds":0,"command":{"value":"true"}'
+        health+=",\"timeout_seconds\":$((tenths / 10)).$((tenths % 10))"
         launch_task checked 'i=0; while :; do i=$((i+1)); echo $i >count; sleep 0.02; done' \
-                '"health_check":{"type":1,"delay_seconds":0,"interval_seconds":0.2,"timeout_seconds":0.3,"consecutive_failures":2,"grace_period_seconds":0,"command":{"value":"true"}},"max_completion_time":{"nanoseconds":4000000000},'
+                "\"health_check\":{$health},\"max_completion_time\":{\"nanoseconds\":${limit}000000000},"
         wait_update checked '.status.healthy == true'
         suspend checked true 1
         wait_answer checked 1 .suspended
-        witness_for_seconds 5
+        witness_for_seconds $((limit + 1))
         is_frozen checked || fail "it is not frozen any more"
         suspend checked false 2
         wait_answer checked 2 '.suspended == false'

@@ -64,5 +64,6 @@ int cgroup_set_cpus(struct cgroup *c, const struct cpu_list *cpus, struct error 
         }
         _cleanup_free_ char *text = cpu_list_format(cpus);
         int r = cgroup_file_write(c->fds[index], "cpuset.cpus", text);
-        return r < 0 ? error_set_errno(e, r, "cannot write \"%s\" to %s/cpuset.cpus", text, c->paths[index]) : 0;
+        return r < 0 ? error_set_errno(e, r, "cannot write \"%s\" to %s/cpuset.cpus", text, c->paths[index])
+                     : 0;
 }

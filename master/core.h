@@ -296,6 +296,7 @@ struct master {
         struct framework *queue_framework;
         struct jobs *jobs;
         struct history *history; /* of jobs that ended */
+        struct learned *learned; /* of them, and of users */
         struct subscribers *subscribers;
         struct windows *windows;    /* of maintenance */
         struct roles *roles;        /* their weights and quotas */

@@ -8,7 +8,7 @@
 #include "master/api/api.h"
 #include "master/api/credentials.h"
 #include "master/jobs/history.h"
-#include "master/jobs/jobs.h"
+#include "master/jobs/learned.h"
 #include "master/operator/recovery_hold.h"
 #include "master/operator/roles.h"
 #include "master/operator/windows.h"
@@ -177,6 +177,8 @@ static int recover(struct master *m, struct error *e)
                 r = jobs_recover(m->jobs, e);
         if (r >= 0)
                 r = history_recover(m->history, e);
+        if (r >= 0)
+                r = learned_recover(m->learned, e);
         if (r < 0)
                 return r;
         m->counters.store_fetch_ns = mono_elapsed_ns(begun, mono_now());
@@ -251,6 +253,7 @@ int master_new(struct loop *l, const struct master_options *o, struct master **r
         offers_init(m);
         m->jobs = jobs_new(m, queue_policy_from_string(o->policy));
         m->history = history_new(m);
+        m->learned = learned_new(m);
         m->subscribers = subscribers_new(m);
         m->windows = windows_new(m);
         m->roles = roles_new(m);
@@ -268,6 +271,8 @@ struct master *master_free(struct master *m)
 {
         if (!m)
                 return NULL;
+        if (m->store)
+                learned_write(m->learned);
         m->stopping = true;
         store_close(m->store); /* all writes are answered: nothing refers to us from there any more */
         m->store = NULL;
@@ -281,6 +286,7 @@ struct master *master_free(struct master *m)
         http_server_free(m->server);
         frameworks_free(m);
         subscribers_free(m->subscribers);
+        learned_free(m->learned);
         jobs_free(m->jobs);
         history_free(m->history);
         election_free(m->election);

@@ -48,6 +48,14 @@ bool peer_owns(const struct peer *p, const struct job *j);
 int job_spec_check_capacity(
         const Mete__Api__JobSpec *spec, const struct machines *ms, struct api_error *x) WARN_UNUSED;
 
+/* ---- job_admission.c ---- */
+/* All checks of SUBMIT. Completes the spec; names of jobs that it waits for become ids. */
+int job_spec_admit(struct api_call *c, Mete__Api__JobSpec *spec, struct api_error *x) WARN_UNUSED;
+
+/* ---- explain_calls.c ---- */
+void call_explain(struct api_call *c);
+void call_plan(struct api_call *c);
+
 /* ---- job_calls.c ---- */
 void call_submit(struct api_call *c);
 void call_kill(struct api_call *c);

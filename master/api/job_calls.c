@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <stdlib.h>
 
-#include "lib/base/utf8.h"
 #include "master/api/api.h"
 
 /* An answer that waits for the store. */
@@ -69,50 +68,6 @@ static void submit_done(int result, void *userdata)
         pending_answer(result, p);
 }
 
-static int check_room(const struct jobs *js, uint32_t count, struct api_error *x)
-{
-        if (js->live_count >= JOBS_LIVE_MAX)
-                return api_error_set(
-                        x, 429, NULL, "%d jobs are live: no more are accepted until some end", JOBS_LIVE_MAX);
-        if (js->live_tasks + count > JOB_TASKS_LIVE_MAX)
-                return api_error_set(x, 429, "submit.job.count",
-                        "%zu tasks are live: at most %d are accepted", js->live_tasks, JOB_TASKS_LIVE_MAX);
-        return 0;
-}
-
-static int check_queue(const struct jobs *js, const Mete__Api__JobSpec *spec, struct api_error *x)
-{
-        _cleanup_free_ char *text = NULL;
-
-        if (job_queue_find(js->queues, spec->queue))
-                return 0;
-        text = text_for_message(spec->queue, 64);
-        return api_error_set(x, 400, "submit.job.queue",
-                "submit.job.queue: there is no queue '%s': one of those that LIST_QUEUES names is expected",
-                text);
-}
-
-/* Names of live jobs become ids: from here on they mean these very jobs. */
-static int resolve_after(const struct jobs *js, Mete__Api__JobSpec *spec, struct api_error *x)
-{
-        for (size_t i = 0; i < spec->n_after; i++) {
-                _cleanup_free_ char *field = xasprintf("submit.job.after[%zu].job", i);
-                _cleanup_free_ char *text = text_for_message(spec->after[i]->job, 64);
-                struct job *of;
-                int r = job_find(js, spec->after[i]->job, &of);
-
-                if (r == -EEXIST)
-                        return api_error_set(x, 400, field,
-                                "%s: several live jobs are named '%s': give the id", field, text);
-                if (r < 0)
-                        return api_error_set(x, 400, field,
-                                "%s: no job '%s': the id of a job, or the name of a live one, is expected",
-                                field, text);
-                set_string(&spec->after[i]->job, of->id);
-        }
-        return 0;
-}
-
 /* It would end before it began. */
 static int take_after(struct job *j, struct api_error *x)
 {
@@ -132,10 +87,7 @@ static struct job *submit(struct api_call *c, Mete__Api__JobSpec *spec, struct a
         struct jobs *js = c->master->jobs;
         struct job *j;
 
-        if (job_spec_validate(spec, x) < 0 || check_queue(js, spec, x) < 0 ||
-                peer_take_user(&c->peer, spec, x) < 0 ||
-                job_spec_check_capacity(spec, js->queues->machines, x) < 0 ||
-                check_room(js, job_spec_count(spec), x) < 0 || resolve_after(js, spec, x) < 0) {
+        if (job_spec_admit(c, spec, x) < 0) {
                 message_free(spec);
                 return NULL;
         }

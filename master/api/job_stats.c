@@ -180,6 +180,17 @@ static void fill(struct user_stats *u, const char *name)
         }
 }
 
+/* What the queues reckon with. */
+static void fill_expected(const struct estimates *estimates, struct user_stats *u, const char *name)
+{
+        struct estimate x;
+
+        if (!estimates_get(estimates, u->user, name, wall_now(), &x))
+                return;
+        SET(&u->view, expected_duration_seconds, (double)x.expected_ns / 1e9);
+        SET(&u->view, expected_samples, x.samples);
+}
+
 static void respond(struct stats *s)
 {
         Mete__Api__Response response = METE__API__RESPONSE__INIT;
@@ -187,6 +198,7 @@ static void respond(struct stats *s)
 
         for (size_t i = 0; i < s->user_count; i++) {
                 fill(&s->users[i], s->name);
+                fill_expected(s->master->jobs->queues->estimates, &s->users[i], s->name);
                 list[i] = &s->users[i].view;
         }
         response.type = METE__API__RESPONSE__TYPE__JOB_STATS;

@@ -9,7 +9,7 @@
 
 typedef Mete__Api__JobSpec__Dependency__Condition condition;
 
-static bool holds(condition c, Mete__Api__JobState state)
+bool job_condition_holds(condition c, Mete__Api__JobState state)
 {
         bool succeeded = state == METE__API__JOB_STATE__JOB_FINISHED;
 
@@ -49,7 +49,7 @@ int job_after_new(struct job *j, size_t *ret_at)
                         edge_add(of, j, i);
                         continue;
                 }
-                if (!of || !holds(spec->after[i]->condition, of->state)) {
+                if (!of || !job_condition_holds(spec->after[i]->condition, of->state)) {
                         *ret_at = i;
                         return -EINVAL;
                 }
@@ -94,7 +94,7 @@ static void tell(struct job *ended, struct job *j, size_t at, struct store_batch
 
         if (job_ended(j))
                 return;
-        if (!holds(c, ended->state)) {
+        if (!job_condition_holds(c, ended->state)) {
                 why = xasprintf("job %s, for which it waits, %s: it can never start", ended->id,
                         state_text(ended->state));
                 job_fail_waiting(j, METE__V1__TASK_STATUS__REASON__REASON_TASK_KILLED_DURING_LAUNCH, why, b);

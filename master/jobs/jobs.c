@@ -1,4 +1,5 @@
 #include "master/jobs/history.h"
+#include "master/jobs/learned.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -315,6 +316,8 @@ void job_task_end(struct job *j, uint32_t index, enum job_task_class before, str
         state = job_state_of(j);
         job_put_task(j, index, b);
         events_task(j->master, j, index);
+        if (before == JOB_TASK_LIVE && after != JOB_TASK_LIVE)
+                learned_task_ended(j->master->learned, j);
         if (state != j->state) {
                 job_set_state(j, state);
                 job_put(j, b);

@@ -231,6 +231,8 @@ int job_suspend_one(struct job *j, uint32_t index, store_done_handler done, void
 int job_resume_one(struct job *j, uint32_t index, store_done_handler done, void *userdata);
 
 /* ---- job_after.c: dependencies ---- */
+/* Of a job that ended so. */
+bool job_condition_holds(Mete__Api__JobSpec__Dependency__Condition c, Mete__Api__JobState state);
 /* From the spec: who is waited for. Those that ended count at once; -EINVAL: one can never hold any more, *ret_at says which. */
 int job_after_new(struct job *j, size_t *ret_at) WARN_UNUSED;
 void job_after_free(struct job *j);

@@ -1,0 +1,354 @@
+/*
+ * Why a job waits, and when it starts. The queue knows its order and the machines; what only the allocator knows comes from there: a
+ * quota that its role has reached, or a role that goes before it.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/table.h"
+#include "master/api/api.h"
+
+static const char *const reason_names[] = {
+        [QUEUE_REASON_NONE] = "NONE",
+        [QUEUE_REASON_HELD] = "HELD",
+        [QUEUE_REASON_DEPENDENCY] = "DEPENDENCY",
+        [QUEUE_REASON_BACKOFF] = "BACKOFF",
+        [QUEUE_REASON_PARALLEL] = "PARALLEL",
+        [QUEUE_REASON_NO_MACHINES] = "NO_MACHINES",
+        [QUEUE_REASON_CONSTRAINTS] = "CONSTRAINTS",
+        [QUEUE_REASON_TOO_LARGE] = "TOO_LARGE",
+        [QUEUE_REASON_GANG_TOO_LARGE] = "GANG_TOO_LARGE",
+        [QUEUE_REASON_BEHIND] = "BEHIND",
+        [QUEUE_REASON_RESOURCES] = "RESOURCES",
+        [QUEUE_REASON_NO_OFFERS] = "NO_OFFERS",
+        [QUEUE_REASON_MAINTENANCE] = "MAINTENANCE",
+        [QUEUE_REASON_SUSPENDED] = "SUSPENDED",
+};
+
+/* The answer with what it points to. */
+struct explanation {
+        Mete__Api__Explanation view;
+        struct queue_explanation x;
+        Mete__Api__Factor factors[QUEUE_FACTORS_MAX], *factor_list[QUEUE_FACTORS_MAX];
+        Mete__Api__Explanation__Victim victims[QUEUE_VICTIMS_MAX], *victim_list[QUEUE_VICTIMS_MAX];
+        char victim_ids[QUEUE_VICTIMS_MAX][TASK_ID_MAX];
+        char blocking_job[JOB_ID_MAX];
+        char *sentence, *limiting_role; /* owned */
+        char *warnings[1];
+};
+
+static void explanation_done(struct explanation *e)
+{
+        free(e->sentence);
+        free(e->limiting_role);
+}
+
+#define SET(view, field, value) ((view)->has_##field = true, (view)->field = (value))
+
+/* ---- what the queue says ---- */
+
+static void fill_order(struct explanation *e)
+{
+        const struct queue_explanation *x = &e->x;
+        Mete__Api__Explanation *v = &e->view;
+
+        if (x->rank > 0)
+                SET(v, rank, x->rank);
+        SET(v, jobs_waiting, x->jobs);
+        v->factors = e->factor_list;
+        for (; v->n_factors < x->factor_count; v->n_factors++) {
+                Mete__Api__Factor *f = e->factor_list[v->n_factors] = &e->factors[v->n_factors];
+
+                mete__api__factor__init(f);
+                f->name = (char *)x->factors[v->n_factors].name;
+                f->value = (char *)x->factors[v->n_factors].value;
+                f->note = *x->factors[v->n_factors].note ? (char *)x->factors[v->n_factors].note : NULL;
+        }
+}
+
+static void fill_victims(struct explanation *e)
+{
+        Mete__Api__Explanation *v = &e->view;
+
+        v->victims = e->victim_list;
+        for (; v->n_victims < e->x.victim_count; v->n_victims++) {
+                size_t i = v->n_victims;
+                Mete__Api__Explanation__Victim *victim = e->victim_list[i] = &e->victims[i];
+
+                mete__api__explanation__victim__init(victim);
+                (void)snprintf(e->victim_ids[i], sizeof(e->victim_ids[i]), "%ju.%u",
+                        (uintmax_t)e->x.victims[i].job, e->x.victims[i].index);
+                victim->task_id = e->victim_ids[i];
+                victim->how = (char *)(e->x.victims[i].how == QUEUE_SUSPEND ? "suspend" : "requeue");
+        }
+}
+
+static void fill_machines(struct explanation *e)
+{
+        const struct queue_explanation *x = &e->x;
+        Mete__Api__Explanation *v = &e->view;
+
+        SET(v, machines, x->machines);
+        SET(v, machines_matching, x->machines_matching);
+        SET(v, machines_large, x->machines_large);
+        SET(v, machines_free, x->machines_free);
+        if ((x->reason == QUEUE_REASON_RESOURCES || x->reason == QUEUE_REASON_TOO_LARGE) && *x->detail) {
+                bool counted = str_equal(x->detail, "ports") || str_equal(x->detail, "cores");
+
+                v->missing_resource = (char *)x->detail;
+                if (x->missing_milli > 0)
+                        SET(v, missing,
+                                counted ? (double)x->missing_milli : milli_to_double(x->missing_milli));
+        }
+        if (*x->nearest)
+                v->nearest = (char *)x->nearest;
+}
+
+static void fill_times(struct explanation *e, const Mete__Api__JobSpec *spec)
+{
+        const struct queue_explanation *x = &e->x;
+        Mete__Api__Explanation *v = &e->view;
+
+        SET(v, reserved, x->reserved);
+        if (x->has_expected_start)
+                SET(v, expected_start, wall_seconds(x->expected_start));
+        if (x->has_expected_end)
+                SET(v, expected_end, wall_seconds(x->expected_end));
+        if (x->expected_duration_ns > 0)
+                SET(v, expected_duration_seconds, (double)x->expected_duration_ns / 1e9);
+        v->duration_source = (char *)(spec->has_duration_seconds    ? "declared"
+                                      : x->expected_duration_ns > 0 ? "history"
+                                                                    : "unknown");
+        if (x->blocking_job == 0)
+                return;
+        (void)snprintf(e->blocking_job, sizeof(e->blocking_job), "%ju", (uintmax_t)x->blocking_job);
+        v->blocking_job = e->blocking_job;
+}
+
+/* What keeps it waiting for ever, as things are. */
+static void fill_warnings(struct explanation *e)
+{
+        enum queue_reason reason = e->x.reason;
+
+        if (!e->sentence || (reason != QUEUE_REASON_CONSTRAINTS && reason != QUEUE_REASON_TOO_LARGE &&
+                                    reason != QUEUE_REASON_GANG_TOO_LARGE))
+                return;
+        e->warnings[0] = e->sentence;
+        e->view.warnings = e->warnings;
+        e->view.n_warnings = 1;
+}
+
+/* ---- what only the allocator knows ---- */
+
+/* Of the role or one above it, the first limit that leaves less than one task needs. */
+static bool find_limit(const struct allocator *a, const char *role, const struct resources *size,
+        struct allocator_quota *ret_quota, char **ret_role)
+{
+        _cleanup_free_ char *name = xstrdup(role);
+
+        for (char *slash = name; slash; slash = strrchr(name, '/')) {
+                struct allocator_role_view view;
+
+                if (slash != name)
+                        *slash = 0;
+                if (allocator_role(a, name, &view))
+                        for (size_t i = 0; i < view.quota_count; i++) {
+                                const struct allocator_quota *q = &view.quotas[i];
+                                uint64_t consumed = resources_scalar(view.consumed, q->name);
+
+                                if (q->limit_milli == QUOTA_NO_LIMIT ||
+                                        consumed + resources_scalar(size, q->name) <= q->limit_milli)
+                                        continue;
+                                *ret_quota = *q;
+                                *ret_role = xstrdup(name);
+                                return true;
+                        }
+        }
+        return false;
+}
+
+struct going_before {
+        const char *role; /* ours */
+        uint64_t share;
+        char *found; /* owned: the role with the lowest share below ours */
+};
+
+static void look_for_lower(const struct allocator_role_view *role, void *userdata)
+{
+        struct going_before *g = userdata;
+
+        if (role->frameworks == 0 || role_is_within(role->name, g->role) ||
+                role_is_within(g->role, role->name) || role->share >= g->share)
+                return;
+        g->share = role->share;
+        set_string(&g->found, role->name);
+}
+
+static void append_sentence(struct explanation *e, const char *text)
+{
+        char *longer = e->sentence ? xasprintf("%s; %s", e->sentence, text) : xstrdup(text);
+
+        free(e->sentence);
+        e->sentence = longer;
+}
+
+static void ask_allocator(const struct master *m, const struct job_queue *jq, const struct resources *size,
+        struct explanation *e)
+{
+        struct going_before g = {.role = jq->role, .share = allocator_role_share(m->allocator, jq->role)};
+        struct allocator_quota quota;
+
+        if (e->x.reason != QUEUE_REASON_RESOURCES && e->x.reason != QUEUE_REASON_NO_OFFERS)
+                return;
+        if (find_limit(m->allocator, jq->role, size, &quota, &e->limiting_role)) {
+                e->view.reason = (char *)"QUOTA";
+                e->view.limiting_role = e->limiting_role;
+                free(e->sentence);
+                e->sentence = xasprintf("the quota of role %s allows %.10g of %s, and what is in use leaves "
+                                        "less than a task needs",
+                        e->limiting_role, milli_to_double(quota.limit_milli), quota.name);
+                return;
+        }
+        if (e->x.reason != QUEUE_REASON_NO_OFFERS)
+                return;
+        allocator_each_role(m->allocator, look_for_lower, &g);
+        if (g.found) {
+                _cleanup_free_ char *text = xasprintf(
+                        "role %s has the lower share (%.3g %% against %.3g %%) and is offered first", g.found,
+                        (double)g.share * 0x1p-40 * 100,
+                        (double)allocator_role_share(m->allocator, jq->role) * 0x1p-40 * 100);
+
+                append_sentence(e, text);
+        }
+        free(g.found);
+}
+
+/* ---- calls ---- */
+
+static void respond(struct api_call *c, Mete__Api__Response__Type type, struct explanation *e)
+{
+        Mete__Api__Response response = METE__API__RESPONSE__INIT;
+
+        e->view.sentence = e->sentence;
+        response.type = type;
+        response.explanation = &e->view;
+        api_respond(c->req, c->codec, 200, &response.base);
+}
+
+static void fill(struct explanation *e, const struct master *m, const struct job_queue *jq,
+        const struct queue_job *job, const Mete__Api__JobSpec *spec)
+{
+        Mete__Api__Explanation *v = &e->view;
+
+        mete__api__explanation__init(v);
+        v->reason = (char *)table_to_string(reason_names, ELEMENTSOF(reason_names), e->x.reason);
+        v->queue = jq->name;
+        v->role = jq->role;
+        v->policy = (char *)queue_policy_to_string(queue_get_config(jq->queue)->policy);
+        e->sentence = queue_explanation_sentence(&e->x, job);
+        fill_order(e);
+        fill_victims(e);
+        fill_machines(e);
+        fill_times(e, spec);
+        fill_warnings(e);
+        ask_allocator(m, jq, &job->size, e);
+}
+
+/* Nothing of it waits. */
+static void respond_not_waiting(struct api_call *c, const struct job *j)
+{
+        struct explanation e = {};
+
+        mete__api__explanation__init(&e.view);
+        e.view.reason = (char *)"NONE";
+        e.view.queue = j->queue->name;
+        e.view.role = j->queue->role;
+        e.sentence = job_ended(j) ? xasprintf("job %s has ended", j->id)
+                                  : xasprintf("none of its tasks waits: %u run", j->classes[JOB_TASK_LIVE]);
+        respond(c, METE__API__RESPONSE__TYPE__EXPLAIN, &e);
+        explanation_done(&e);
+}
+
+void call_explain(struct api_call *c)
+{
+        struct job *j = call_find_job(c, c->call->explain->job_id, "explain.job_id");
+        const struct queue_job *job;
+        struct explanation e = {};
+
+        if (!j)
+                return;
+        job = j->classes[JOB_TASK_QUEUED] > 0 ? queue_find_job(j->queue->queue, j->number) : NULL;
+        if (!job || queue_explain(j->queue->queue, j->number, wall_now(), &e.x) < 0) {
+                respond_not_waiting(c, j);
+                return;
+        }
+        fill(&e, c->master, j->queue, job, j->spec);
+        respond(c, METE__API__RESPONSE__TYPE__EXPLAIN, &e);
+        explanation_done(&e);
+}
+
+/* The checks are those of SUBMIT; what they refuse is named by its place in this call. */
+static void refuse_plan(struct api_call *c, const struct api_error *x)
+{
+        static const char from[] = "submit.job", to[] = "plan.job";
+        _cleanup_buffer_ struct buffer message = {}, field = {};
+        const char *rest = x->message, *at;
+
+        while ((at = strstr(rest, from))) {
+                buffer_append(&message, rest, (size_t)(at - rest));
+                buffer_puts(&message, to);
+                rest = at + strlen(from);
+        }
+        buffer_puts(&message, rest);
+        if (x->field)
+                buffer_printf(&field, "%s%s", str_has_prefix(x->field, from) ? to : "",
+                        str_has_prefix(x->field, from) ? x->field + strlen(from) : x->field);
+        api_refuse(c->req, c->codec, x->status, field.data, "%s", message.data);
+}
+
+/* Jobs that have ended as was asked for are no longer waited for. */
+static struct queue_dependency *dependencies(const struct jobs *js, const Mete__Api__JobSpec *spec)
+{
+        struct queue_dependency *after = xcalloc(spec->n_after + 1, sizeof(*after));
+
+        for (size_t i = 0; i < spec->n_after; i++) {
+                const struct job *of = NULL;
+
+                if (parse_u64(spec->after[i]->job, UINT64_MAX, &after[i].job) >= 0)
+                        of = job_by_number(js, after[i].job);
+                after[i].satisfied = of && job_ended(of);
+        }
+        return after;
+}
+
+static void plan(struct api_call *c, const Mete__Api__JobSpec *spec)
+{
+        struct jobs *js = c->master->jobs;
+        const struct job_queue *jq = job_queue_find(js->queues, spec->queue);
+        _cleanup_free_ struct queue_dependency *after = dependencies(js, spec);
+        struct wall_time now = wall_now();
+        struct explanation e = {};
+        struct queue_job job;
+
+        job_spec_entry(spec, js->next_number, c->peer.name, wall_seconds(now), after, &job);
+        queue_plan(jq->queue, &job, now, &e.x);
+        fill(&e, c->master, jq, &job, spec);
+        if (!e.sentence)
+                e.sentence = xstrdup("it would start now");
+        respond(c, METE__API__RESPONSE__TYPE__PLAN, &e);
+        explanation_done(&e);
+        job_entry_done(&job);
+}
+
+void call_plan(struct api_call *c)
+{
+        Mete__Api__JobSpec *spec = message_copy(c->call->plan->job);
+        _cleanup_api_error_ struct api_error refusal = {};
+
+        if (job_spec_admit(c, spec, &refusal) < 0)
+                refuse_plan(c, &refusal);
+        else
+                plan(c, spec);
+        message_free(spec);
+}

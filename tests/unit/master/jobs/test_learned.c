@@ -61,6 +61,8 @@ static void test_it_outlives_the_master(void **state)
         struct estimate x;
         struct loop *l;
         struct master *m = start(&l);
+        void *value = NULL;
+        size_t len;
 
         assert_false(estimates_get(m->jobs->queues->estimates, "al/ice", name, wall_now(), &x));
         estimates_add(
@@ -71,6 +73,8 @@ static void test_it_outlives_the_master(void **state)
         stop(m, l);
 
         m = start(&l);
+        assert_int_equal(store_get(m->store, "estimate/al%2Fice/train", &value, &len, NULL), 0);
+        free(value);
         assert_true(estimates_get(m->jobs->queues->estimates, "al/ice", name, wall_now(), &x));
         assert_true(x.expected_ns > 89 * NSEC_PER_SEC && x.expected_ns < 91 * NSEC_PER_SEC);
         assert_true(x.cpu_ns > 29 * NSEC_PER_SEC && x.cpu_ns < 31 * NSEC_PER_SEC);

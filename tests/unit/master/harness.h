@@ -492,4 +492,9 @@ static inline void restart_master(struct cluster *c)
         kill_master(c);
         WAIT_FOR(c, !c->stream || c->stream_ended);
         start_master(c);
+        /* The old connections may not have noticed yet: a call on one of them would fail with the master that is gone. */
+        http_client_free(c->client);
+        http_client_free(c->calls);
+        assert_int_equal(http_client_new(c->loop, "127.0.0.1", c->port, &c->client, NULL), 0);
+        assert_int_equal(http_client_new(c->loop, "127.0.0.1", c->port, &c->calls, NULL), 0);
 }

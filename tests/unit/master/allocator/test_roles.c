@@ -49,7 +49,7 @@ static void test_the_example_of_the_paper(void **state)
 static void add_agents(struct allocator *a, size_t count)
 {
         for (size_t i = 0; i < count; i++) {
-                char id[16];
+                char id[24];
 
                 (void)snprintf(id, sizeof(id), "s%zu", i);
                 add_agent(a, id, "cpus:1;mem:1024");

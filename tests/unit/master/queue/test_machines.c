@@ -251,7 +251,7 @@ static void test_the_largest_machine(void **state)
         assert_string_equal(machines_largest(ms, "cpus")->id, "a");
         machines_set(ms, &b);
         for (int i = 0; i < 20; i++) { /* more names than are remembered */
-                char name[8];
+                char name[16];
 
                 (void)snprintf(name, sizeof(name), "r%d", i);
                 assert_non_null(machines_largest(ms, name));

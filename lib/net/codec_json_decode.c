@@ -7,9 +7,12 @@
 #include "lib/net/codec_internal.h"
 
 #include <jansson.h>
+#include <malloc.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define TEXT_LARGE ((size_t)512 << 10) /* bytes */
 
 union value {
         int32_t i32;
@@ -449,5 +452,8 @@ int codec_json_decode(const ProtobufCMessageDescriptor *d, const char *data, siz
                 return not_json(&where, e);
         r = decode_message(d, root, NULL, 1, ret, e);
         json_decref(root);
+        /* It was some thirty times as large as its text, and glibc keeps what is freed below anything that lives on. */
+        if (len >= TEXT_LARGE)
+                (void)malloc_trim(0);
         return r;
 }

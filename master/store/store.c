@@ -249,8 +249,13 @@ int store_get(struct store *s, const char *key, void **ret, size_t *ret_len, str
 int store_view_scan(struct store_view *v, const struct store_range *range, store_scan_handler each,
         void *userdata, struct error *e)
 {
+        /* A handler that keeps the place where it stands may free what `beyond` points to. */
+        _cleanup_free_ char *beyond = xstrdup(range->beyond);
+        struct store_range own = *range;
+
         assert(*range->prefix);
-        return v->backend->range(v->state, range, each, userdata, e);
+        own.beyond = beyond;
+        return v->backend->range(v->state, &own, each, userdata, e);
 }
 
 int store_view_get(struct store_view *v, const char *key, void **ret, size_t *ret_len, struct error *e)

@@ -467,22 +467,27 @@ static inline void cluster_start(struct cluster *c)
         assert_int_equal(http_client_new(c->loop, "127.0.0.1", c->port, &c->calls, NULL), 0);
 }
 
-static inline void cluster_stop(struct cluster *c)
+static inline void forget_all_seen(struct cluster *c)
 {
-        kill_master(c);
-        http_client_free(c->client);
-        http_client_free(c->calls);
-        http_client_free(c->stream);
         forget_seen(&c->launched);
         forget_seen(&c->killed);
         forget_seen(&c->acknowledged);
         forget_seen(&c->shut_down);
         forget_seen(&c->suspensions);
         message_free(c->task);
-        loop_free(c->loop);
         free(c->agent_id);
         free(c->assigned);
         free(c->body);
+}
+
+static inline void cluster_stop(struct cluster *c)
+{
+        kill_master(c);
+        http_client_free(c->client);
+        http_client_free(c->calls);
+        http_client_free(c->stream);
+        loop_free(c->loop);
+        forget_all_seen(c);
         assert_int_equal(remove_tree_at(AT_FDCWD, c->directory), 0);
 }
 

@@ -115,11 +115,7 @@ static inline void scene_stop(struct scene *s)
         free(s->options.election);
         free(s->options.policy);
         free(s->options.hostname);
-        forget_seen(&s->c.launched);
-        forget_seen(&s->c.killed);
-        forget_seen(&s->c.acknowledged);
-        free(s->c.agent_id);
-        free(s->c.assigned);
+        forget_all_seen(&s->c);
         string_list_done(&s->offered);
         string_list_done(&s->rescinded);
         while (s->status_count > 0)

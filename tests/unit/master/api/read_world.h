@@ -41,12 +41,8 @@ static inline void world_stop(struct world *w)
         http_client_free(w->c.calls);
         http_client_free(w->c.stream);
         master_free(w->m);
-        forget_seen(&w->c.launched);
-        forget_seen(&w->c.killed);
-        forget_seen(&w->c.acknowledged);
         loop_free(w->c.loop);
-        free(w->c.agent_id);
-        free(w->c.body);
+        forget_all_seen(&w->c);
         free(w->options.address);
         free(w->options.work_dir);
         free(w->options.store);

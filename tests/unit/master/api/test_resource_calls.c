@@ -88,7 +88,6 @@ static void test_reserve_and_unreserve(void **state)
         refused(&w, 400, "reserve.role", RESERVE("*", AMOUNT("cpus", "1")));
         refused(&w, 400, "reserve.role", RESERVE("a//b", AMOUNT("cpus", "1")));
         world_stop(&w);
-        free(w.c.assigned);
 }
 
 static void test_volumes(void **state)
@@ -120,7 +119,6 @@ static void test_volumes(void **state)
         WAIT_FOR(&w.c, w.c.assigned_version == 5);
         assert_string_equal(w.c.assigned, "disk(a):40");
         world_stop(&w);
-        free(w.c.assigned);
 }
 
 static size_t rescinded;
@@ -157,7 +155,6 @@ static void test_offers_in_the_way(void **state)
         done(&w, RESERVE("a", AMOUNT("cpus", "4")), "cpus(a):4;disk:100;mem:1024");
         assert_int_equal(rescinded, 1);
         world_stop(&w);
-        free(w.c.assigned);
 }
 
 int main(void)

@@ -295,6 +295,8 @@ static void test_the_old_go(void **state)
 /* Ten jobs of ten tasks: run k of 100 waited k tenths, ran k seconds, of which half frozen above 50, on a quarter of a core. */
 static void put_runs(struct master *m)
 {
+        static char name[] = "x";
+
         for (uint64_t i = 1; i <= 10; i++) {
                 Mete__Api__Task tasks[10], *list[10];
                 Mete__Api__TaskUsage usage[10];
@@ -305,7 +307,7 @@ static void put_runs(struct master *m)
                         mete__api__task__init(&tasks[t]);
                         mete__api__task_usage__init(&usage[t]);
                         list[t] = &tasks[t];
-                        tasks[t].task_id = tasks[t].job_id = tasks[t].name = (char[]){"x"};
+                        tasks[t].task_id = tasks[t].job_id = tasks[t].name = name;
                         tasks[t].state = t == 9 ? METE__V1__TASK_STATE__TASK_FAILED : FINISHED;
                         tasks[t].has_submitted = tasks[t].has_started = tasks[t].has_finished = true;
                         tasks[t].submitted = 1000;

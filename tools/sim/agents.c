@@ -52,15 +52,28 @@ static struct {
 } seen;
 
 static void agent_lost(struct wire *w, const char *why, void *userdata);
+static void calls_lost(struct wire *w, const char *why, void *userdata);
 
 /* ---- calls ---- */
+
+/* There is a connection for calls from the first one on, until the master closes what was idle for long. */
+static bool calls_ready(struct sim_agent *a)
+{
+        _cleanup_error_ struct error e = {0};
+
+        if (!a->stream || !a->stream_id[0])
+                return false;
+        if (!a->calls && wire_new(a->sim->loop, &a->sim->master, calls_lost, a, &a->calls, &e) < 0)
+                log_error("%s: %s", a->hostname, error_message(&e));
+        return a->calls != NULL;
+}
 
 static void agent_call(struct sim_agent *a, Mete__Agent__Call *call)
 {
         static struct buffer out; /* one thread, used up before the next */
         Mete__V1__AgentID id = METE__V1__AGENT_ID__INIT;
 
-        if (!a->calls)
+        if (!calls_ready(a))
                 return;
         id.value = a->id;
         call->agent_id = &id;
@@ -227,23 +240,22 @@ static void on_ping(struct sim_agent *a, const Mete__Agent__Command *c)
         agent_call(a, &call);
 }
 
-static void on_subscribed(struct sim_agent *a, const Mete__Agent__Command *c)
+static void send_pending(struct sim_agent *a)
 {
-        _cleanup_error_ struct error e = {0};
         struct sim_task *t, *next;
 
+        HASH_ITER (hh, a->tasks, t, next)
+                if (t->pending)
+                        task_send(t);
+}
+
+static void on_subscribed(struct sim_agent *a, const Mete__Agent__Command *c)
+{
         seen.registrations++;
         free(a->id);
         a->id = xstrdup(c->subscribed->agent_id->value);
         (void)snprintf(a->stream_id, sizeof(a->stream_id), "%s", c->subscribed->stream_id);
-        if (wire_new(a->sim->loop, &a->sim->master, agent_lost, a, &a->calls, &e) < 0) {
-                log_error("%s: %s", a->hostname, error_message(&e));
-                agent_lost(NULL, "no connection for calls", a);
-                return;
-        }
-        HASH_ITER (hh, a->tasks, t, next)
-                if (t->pending)
-                        task_send(t);
+        send_pending(a);
 }
 
 static const struct {
@@ -366,7 +378,19 @@ static void agent_lost(struct wire *w, const char *why, void *userdata)
         log_debug("%s: %s", a->hostname, why);
         a->stream = wire_free(a->stream);
         a->calls = wire_free(a->calls);
+        a->stream_id[0] = '\0';
         loop_timer_arm(a->reconnect, RECONNECT_NS, 0);
+}
+
+/* Only what was not answered goes again: an idle connection is made anew when there is something to say. */
+static void calls_lost(struct wire *w, const char *why, void *userdata)
+{
+        struct sim_agent *a = userdata;
+        bool unanswered = wire_waiting(w) > 0;
+
+        a->calls = wire_free(a->calls);
+        if (unanswered)
+                send_pending(a);
 }
 
 int sim_agents_start(struct sim *s, const struct sim_agents_options *o, struct error *e)

@@ -17,6 +17,8 @@
 #define RECORD_MAX (64u << 20)
 #define READ_SIZE (256u << 10)
 #define STREAM_ID_MAX 129
+#define LOOPBACK_FIRST 0x7f010001u /* 127.1.0.1 */
+#define LOOPBACK_SOURCES 250u
 
 struct pending {
         struct mono_time sent;
@@ -360,6 +362,24 @@ static void on_readable(struct loop_io *io, int fd, uint32_t events, void *userd
         }
 }
 
+/*
+ * Ten thousand connections from one address to one port leave the kernel few local ports, and it searches for
+ * milliseconds at every connect. Machines have an address each; on loopback every connection takes the next one.
+ */
+static void spread_sources(int fd, const struct wire_target *target)
+{
+        static uint32_t last;
+        struct sockaddr_in source = {.sin_family = AF_INET};
+        int one = 1;
+
+        if (ntohl(target->address) >> 24 != IN_LOOPBACKNET)
+                return;
+        last = (last + 1) % LOOPBACK_SOURCES;
+        source.sin_addr.s_addr = htonl(LOOPBACK_FIRST + last);
+        (void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
+        (void)bind(fd, (const struct sockaddr *)&source, sizeof(source)); /* without: slower, no more */
+}
+
 int wire_new(struct loop *l, const struct wire_target *target, wire_closed_handler closed, void *userdata,
         struct wire **ret, struct error *e)
 {
@@ -369,6 +389,8 @@ int wire_new(struct loop *l, const struct wire_target *target, wire_closed_handl
         int one = 1;
         struct wire *w;
 
+        if (fd >= 0)
+                spread_sources(fd, target);
         /* Loopback answers at once: connecting needs no state of its own. */
         if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
                 return error_set_errno(e, -errno, "cannot connect to %s", target->name);

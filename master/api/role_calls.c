@@ -119,7 +119,7 @@ static int compare_views(struct role_view *a, struct role_view *b)
 static void views_fill(struct role_views *views)
 {
         struct role_sentences *sentences = role_sentences_new(views->master->roles);
-        static char default_queue[] = "default";
+        const struct job_queue *jq;
         struct role_view *v, *next;
 
         allocator_each_role(views->master->allocator, take_role, views);
@@ -130,8 +130,8 @@ static void views_fill(struct role_views *views)
                 role_sentences_add(sentences, v->name, &v->warnings);
                 v->role.warnings = v->warnings.items;
                 v->role.n_warnings = v->warnings.count;
-                if (str_equal(v->name, QUEUE_ROLE))
-                        v->role.queue = default_queue;
+                jq = job_queue_of_role(views->master->jobs->queues, v->name);
+                v->role.queue = jq ? jq->name : NULL;
         }
         role_sentences_free(sentences);
         HASH_SORT(views->all, compare_views);

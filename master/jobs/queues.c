@@ -10,6 +10,7 @@
 
 #define SECONDS_MAX (10.0 * 365 * 86400)
 #define QUEUE_KEY "queue/%s"
+#define WAITING_SHOWN_MAX 100 /* jobs of a queue that waits; a list of queues stays readable, and cheap */
 
 /* ---- the table ---- */
 
@@ -386,6 +387,15 @@ static void add_user(const char *user, double core_seconds, size_t running, size
         u->items[u->count++] = share;
 }
 
+static bool add_waiting(const struct queue_job *job, uint32_t waiting, void *userdata)
+{
+        Mete__Api__Queue *view = userdata;
+
+        if (waiting > 0)
+                view->waiting[view->n_waiting++] = xasprintf("%ju", (uintmax_t)job->number);
+        return view->n_waiting < WAITING_SHOWN_MAX;
+}
+
 void job_queue_view(const struct job_queue *jq, Mete__Api__Queue *ret)
 {
         struct users users = {};
@@ -400,13 +410,20 @@ void job_queue_view(const struct job_queue *jq, Mete__Api__Queue *ret)
         queue_each_user(jq->queue, wall_now(), add_user, &users);
         ret->users = users.items;
         ret->n_users = users.count;
+        ret->waiting = xcalloc(WAITING_SHOWN_MAX, sizeof(*ret->waiting));
+        if (ret->jobs_waiting > 0)
+                queue_each_job(jq->queue, wall_now(), add_waiting, ret);
 }
 
 void job_queue_view_done(Mete__Api__Queue *view)
 {
         for (size_t i = 0; i < view->n_users; i++)
                 message_free(view->users[i]);
+        for (size_t i = 0; i < view->n_waiting; i++)
+                free(view->waiting[i]);
         free(view->users);
+        free(view->waiting);
         view->users = NULL;
-        view->n_users = 0;
+        view->waiting = NULL;
+        view->n_users = view->n_waiting = 0;
 }

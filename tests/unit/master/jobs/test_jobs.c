@@ -95,6 +95,35 @@ static void test_queues(void **state)
         cluster_stop(&c);
 }
 
+/* The first of them, in their order; the role says whose queue it is. */
+static void test_a_queue_shows_what_waits_in_order(void **state)
+{
+        struct cluster c = {};
+        json_t *answer, *waiting;
+
+        start(&c);
+        submit(&c, ", \"cpus\": 4");
+        WAIT_FOR(&c, has_seen(&c.launched, "1.0")); /* from here on everything waits */
+        json_decref(call(&c, 200, SET("{\"name\": \"night\", \"role\": \"dark\", \"policy\": \"priority\"}")));
+        submit(&c, ", \"queue\": \"night\", \"priority\": 1");
+        submit(&c, ", \"queue\": \"night\", \"priority\": 3");
+        submit(&c, ", \"queue\": \"night\", \"priority\": 2, \"after\": [{\"job\": \"2\"}]");
+        submit(&c, "");
+        expect(&c, "{\"type\": \"LIST_QUEUES\"}", "queues.1.waiting.0", "3");
+        expect(&c, "{\"type\": \"LIST_QUEUES\"}", "queues.1.waiting.1", "2");
+        expect(&c, "{\"type\": \"LIST_QUEUES\"}", "queues.1.waiting.2", "4"); /* it has no place yet */
+        expect(&c, "{\"type\": \"LIST_QUEUES\"}", "queues.0.waiting.0", "5");
+        expect(&c, "{\"type\": \"LIST_ROLES\"}", "roles.1.queue", "night");
+        for (int i = 0; i < 100; i++)
+                submit(&c, ", \"queue\": \"night\", \"priority\": 9");
+        answer = call(&c, 200, "{\"type\": \"LIST_QUEUES\"}");
+        waiting = json_object_get(json_array_get(json_object_get(answer, "queues"), 1), "waiting");
+        assert_int_equal(json_array_size(waiting), 100);
+        assert_string_equal(json_string_value(json_array_get(waiting, 0)), "6");
+        json_decref(answer);
+        cluster_stop(&c);
+}
+
 /* ---- dependencies ---- */
 
 #define AFTER(id) ", \"after\": [{\"job\": \"" id "\"}]"
@@ -301,6 +330,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_queues),
+                cmocka_unit_test(test_a_queue_shows_what_waits_in_order),
                 cmocka_unit_test(test_after),
                 cmocka_unit_test(test_met_dependencies_are_remembered),
                 cmocka_unit_test(test_array),

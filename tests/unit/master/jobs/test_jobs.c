@@ -104,7 +104,8 @@ static void test_a_queue_shows_what_waits_in_order(void **state)
         start(&c);
         submit(&c, ", \"cpus\": 4");
         WAIT_FOR(&c, has_seen(&c.launched, "1.0")); /* from here on everything waits */
-        json_decref(call(&c, 200, SET("{\"name\": \"night\", \"role\": \"dark\", \"policy\": \"priority\"}")));
+        json_decref(
+                call(&c, 200, SET("{\"name\": \"night\", \"role\": \"dark\", \"policy\": \"priority\"}")));
         submit(&c, ", \"queue\": \"night\", \"priority\": 1");
         submit(&c, ", \"queue\": \"night\", \"priority\": 3");
         submit(&c, ", \"queue\": \"night\", \"priority\": 2, \"after\": [{\"job\": \"2\"}]");

@@ -24,6 +24,7 @@ static const char *const reason_names[] = {
         [QUEUE_REASON_NO_OFFERS] = "NO_OFFERS",
         [QUEUE_REASON_MAINTENANCE] = "MAINTENANCE",
         [QUEUE_REASON_SUSPENDED] = "SUSPENDED",
+        [QUEUE_REASON_DISTINCT] = "DISTINCT",
 };
 
 /* The answer with what it points to. */

@@ -235,6 +235,7 @@ bool constraint_holds(const struct constraint *c, const struct machine *m)
         case CONSTRAINT_GREATER:
                 return value && number_parse(value, &number) && number > c->number;
         case CONSTRAINT_EXISTS:
+        case CONSTRAINT_DISTINCT: /* between the tasks of a job on machines that have it at all */
                 return value;
         case CONSTRAINT_ABSENT:
                 return !value;

@@ -55,7 +55,7 @@ int constraint_parse(const char *text, struct constraint *ret, struct error *e) 
 void constraint_done(struct constraint *c);
 void constraint_copy(const struct constraint *from, struct constraint *ret);
 char *constraint_to_string(const struct constraint *c); /* the caller frees */
-/* DISTINCT holds here: it is between tasks. */
+/* DISTINCT holds where the attribute is: the rest is between tasks. */
 bool constraint_holds(const struct constraint *c, const struct machine *m);
 /* The value of "hostname", "zone" or an attribute there; NULL: it has none. Borrowed. */
 const char *machine_value(const struct machine *m, const char *attribute);

@@ -206,6 +206,7 @@ enum queue_reason {
         QUEUE_REASON_NO_OFFERS, /* there is room here, but none was offered: roles with lower shares, quotas, other frameworks */
         QUEUE_REASON_MAINTENANCE, /* it would run into maintenance windows; the first ends at `when` */
         QUEUE_REASON_SUSPENDED,   /* its tasks are frozen and wait for CPU on their machines */
+        QUEUE_REASON_DISTINCT, /* wherever it could run, its own tasks have each value of what must be distinct */
 };
 struct queue_factor {
         const char *

@@ -15,6 +15,7 @@ struct view {
         bool brief;         /* only what a line in a list tells: no work that grows with the jobs before it */
         size_t windows;     /* large machines on which it would run into a maintenance */
         size_t not_offered; /* large ones that may have room, of which there is no offer */
+        size_t taken;       /* large ones that its own tasks keep it from: they must be on distinct ones */
         uint64_t window_end_ns;
         uint64_t lack; /* of the nearest, in millionths */
         const struct machine *nearest;
@@ -57,21 +58,26 @@ static void consider_nearest(struct view *v, const struct machine *m, const stru
 }
 
 /* A machine that could hold a task when idle. */
-static void look_at_large(struct view *v, const struct host *h, uint64_t now_ns, uint64_t end_ns)
+static void look_at_large(struct view *v, struct search *s, const struct host *h)
 {
-        const struct quantities *need = &v->job->shape->key.need;
+        const struct shape *shape = v->job->shape;
+        const struct quantities *need = &shape->key.need;
         const struct place *p = h->place;
         struct quantities free = {}, rest = h->total;
 
-        if (!window_allows(h->machine, now_ns, end_ns)) {
+        if (!window_allows(h->machine, s->now_ns, s->end_ns)) {
                 v->windows++;
                 v->window_end_ns = MIN(v->window_end_ns, h->machine->window_end.ns);
+        }
+        if (!search_distinct(s, (uint32_t)(h - v->q->hosts))) {
+                v->taken++;
+                return;
         }
         if (p)
                 quantities_subtract(&rest, &p->held);
         if (p && p->offers) {
                 free = p->free_amounts;
-                v->fits += quantities_times(&free, need, UINT32_MAX);
+                v->fits += quantities_times(&free, need, shape->key.set->distinct ? 1 : UINT32_MAX);
                 v->x->machines_free += quantities_within(need, &free);
         } else if (p && p->known) {
                 free = p->last_free;
@@ -99,7 +105,7 @@ static void look_at_machines(struct view *v, uint64_t now_ns)
                 if (!quantities_within(&s->key.need, &q->hosts[i].total))
                         continue;
                 v->x->machines_large++;
-                look_at_large(v, &q->hosts[i], now_ns, search.end_ns);
+                look_at_large(v, &search, &q->hosts[i]);
         }
         for (uint32_t i = 0; v->x->machines_large == 0 && i < q->host_count; i++)
                 if (set_holds(s->key.set, i))
@@ -163,6 +169,8 @@ static bool reason_of_machines(struct view *v)
         } else if (v->windows == x->machines_large) {
                 x->reason = QUEUE_REASON_MAINTENANCE;
                 x->when.ns = v->window_end_ns;
+        } else if (v->taken == x->machines_large) {
+                x->reason = QUEUE_REASON_DISTINCT;
         } else {
                 return false;
         }

@@ -405,6 +405,35 @@ bool shape_possible(struct queue *q, struct shape *s)
         return s->possible;
 }
 
+/* Values of the attribute on machines that could hold a task. */
+static uint64_t count_values(struct queue *q, const struct shape *s, const char *attribute)
+{
+        const struct domain *d = domain_get(q, attribute);
+        bool *seen = xcalloc(d->value_count + 1, sizeof(*seen));
+        uint64_t count = 0;
+
+        for (uint32_t i = 0; i < q->host_count; i++, q->visits++) {
+                if (seen[d->values[i]] || !set_holds(s->key.set, i) ||
+                        !quantities_within(&s->key.need, &q->hosts[i].total))
+                        continue;
+                seen[d->values[i]] = true;
+                count++;
+        }
+        free(seen);
+        return count;
+}
+
+/* At most as many tasks as there are values of what must be distinct. Several such attributes are each looked at alone. */
+static uint64_t tasks_distinct(struct queue *q, const struct shape *s, uint64_t tasks)
+{
+        const struct constraint_set *set = s->key.set;
+
+        for (size_t i = 0; i < set->count; i++)
+                if (set->constraints[i].operator== CONSTRAINT_DISTINCT)
+                        tasks = MIN(tasks, count_values(q, s, set->constraints[i].attribute));
+        return tasks;
+}
+
 bool gang_possible(struct queue *q, struct job *j)
 {
         const struct shape *s = j->shape;
@@ -417,7 +446,7 @@ bool gang_possible(struct queue *q, struct job *j)
                 if (set_holds(set, i))
                         tasks += quantities_times(&q->hosts[i].total, &s->key.need, j->waiting);
         j->gang_checked = q->generation;
-        j->gang_possible = tasks >= j->waiting;
+        j->gang_possible = tasks_distinct(q, s, tasks) >= j->waiting;
         return j->gang_possible;
 }
 

@@ -63,6 +63,29 @@ static void put_constraints(struct buffer *out, const struct queue_explanation *
                 buffer_printf(out, " (%zu of %zu meet its constraints)", x->machines_matching, x->machines);
 }
 
+static void put_distinct(struct buffer *out, const struct queue_explanation *x, const struct queue_job *job)
+{
+        buffer_printf(out, "each of the %zu machines that could hold it is one that its own tasks exclude:",
+                x->machines_large);
+        for (size_t i = 0; i < job->constraint_count; i++) {
+                _cleanup_free_ char *text = NULL;
+
+                if (job->constraints[i].operator!= CONSTRAINT_DISTINCT)
+                        continue;
+                text = constraint_to_string(&job->constraints[i]);
+                buffer_printf(out, " %s", text);
+        }
+}
+
+/* Machines are enough, but too few differ. */
+static bool limited_by_distinct(const struct queue_job *job)
+{
+        for (size_t i = 0; i < job->constraint_count; i++)
+                if (job->constraints[i].operator== CONSTRAINT_DISTINCT)
+                        return true;
+        return false;
+}
+
 static void put_too_large(struct buffer *out, const struct queue_explanation *x, const char *size)
 {
         buffer_printf(out, "needs %s; no machine", size);
@@ -123,6 +146,9 @@ static void put_state(struct buffer *out, const struct queue_explanation *x, con
         case QUEUE_REASON_SUSPENDED:
                 buffer_puts(out, "is suspended, and goes on when there is CPU on its machine again");
                 break;
+        case QUEUE_REASON_DISTINCT:
+                put_distinct(out, x, job);
+                break;
         case QUEUE_REASON_NO_MACHINES:
                 if (x->detail[0])
                         buffer_printf(out, "no agent may be used now: %s", x->detail);
@@ -150,8 +176,9 @@ char *queue_explanation_sentence(const struct queue_explanation *x, const struct
                 put_too_large(&out, x, size);
                 break;
         case QUEUE_REASON_GANG_TOO_LARGE:
-                buffer_printf(&out, "needs %s for each of %u tasks at once: more than all machines have",
-                        size, job->count);
+                buffer_printf(&out, "needs %s for each of %u tasks at once%s: more than all machines have",
+                        size, job->count,
+                        limited_by_distinct(job) ? ", and distinct machines for them" : "");
                 break;
         case QUEUE_REASON_BEHIND:
                 buffer_printf(&out, "waits behind job %ju, for which what is free is kept; needs %s",

@@ -103,6 +103,53 @@ static void test_machines(void **state)
         constraint_done(&constraints[1]);
 }
 
+/* Two racks for three tasks: the third waits for one of its own, a gang of three can never be, and neither stops others. */
+static void test_distinct(void **state)
+{
+        struct machine_attribute racks[] = {{"rack", "r1"}, {"rack", "r1"}, {"rack", "r2"}};
+        struct constraint rack = {}, other = {};
+        struct queue_config c = config_of(QUEUE_FIFO);
+        struct error e = {};
+        struct world w;
+
+        assert_int_equal(constraint_parse("distinct:rack", &rack, &e), 0);
+        assert_int_equal(constraint_parse("distinct:other", &other, &e), 0);
+        world_init(&w, &c);
+        world_machine_with(&w, "h1", "cpus:4;mem:100", &racks[0], 1);
+        world_machine_with(&w, "h2", "cpus:4;mem:100", &racks[1], 1);
+        world_machine_with(&w, "h3", "cpus:4;mem:100", &racks[2], 1);
+        world_submit_at(&w, 0, 100 * SECOND, "cpus:1;mem:1",
+                (struct queue_job){.constraints = &rack,
+                        .constraint_count = 1,
+                        .count = 3,
+                        .duration_ns = 100 * SECOND});
+        world_submit_at(&w, 0, SECOND, "cpus:1;mem:1",
+                (struct queue_job){.constraints = &rack, .constraint_count = 1, .count = 3, .gang = true});
+        world_submit_at(&w, 0, SECOND, "cpus:1;mem:1",
+                (struct queue_job){.constraints = &rack, .constraint_count = 1, .count = 2, .gang = true});
+        world_submit_at(
+                &w, 0, SECOND, "cpus:1;mem:1", (struct queue_job){.constraints = &other, .constraint_count = 1});
+        world_submit_at(&w, 0, SECOND, "cpus:1;mem:1", (struct queue_job){});
+        world_run_until(&w, 10);
+        assert_int_equal(explain(&w, 1).reason, QUEUE_REASON_DISTINCT);
+        assert_false(explain(&w, 1).has_expected_start);
+        expect_sentence(&w, 1,
+                "each of the 3 machines that could hold it is one that its own tasks exclude: distinct:rack");
+        assert_int_equal(explain(&w, 2).reason, QUEUE_REASON_GANG_TOO_LARGE);
+        expect_sentence(&w, 2,
+                "needs 1 cpus and 1 MiB of memory for each of 3 tasks at once, and distinct machines for "
+                "them: more than all machines have");
+        assert_int_equal(explain(&w, 4).reason, QUEUE_REASON_CONSTRAINTS);
+        assert_string_equal(explain(&w, 4).detail, "distinct:other");
+        assert_float_equal(world_start(&w, 3), 0, 1e-6);
+        assert_float_equal(world_start(&w, 5), 0, 1e-6);
+        world_run_until(&w, 101);
+        assert_int_equal(explain(&w, 1).reason, QUEUE_REASON_NONE);
+        world_done(&w);
+        constraint_done(&rack);
+        constraint_done(&other);
+}
+
 /* h1 has 2.5 of 4 cpus free until 720: the job that needs 4 lacks 1.5, and starts then. The next one needs 2 for long: it is behind. */
 static void test_resources(void **state)
 {
@@ -259,6 +306,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_states),
                 cmocka_unit_test(test_machines),
+                cmocka_unit_test(test_distinct),
                 cmocka_unit_test(test_resources),
                 cmocka_unit_test(test_factors),
                 cmocka_unit_test(test_plan),

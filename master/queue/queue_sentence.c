@@ -177,8 +177,7 @@ char *queue_explanation_sentence(const struct queue_explanation *x, const struct
                 break;
         case QUEUE_REASON_GANG_TOO_LARGE:
                 buffer_printf(&out, "needs %s for each of %u tasks at once%s: more than all machines have",
-                        size, job->count,
-                        limited_by_distinct(job) ? ", and distinct machines for them" : "");
+                        size, job->count, limited_by_distinct(job) ? ", and distinct machines for them" : "");
                 break;
         case QUEUE_REASON_BEHIND:
                 buffer_printf(&out, "waits behind job %ju, for which what is free is kept; needs %s",

@@ -127,8 +127,8 @@ static void test_distinct(void **state)
                 (struct queue_job){.constraints = &rack, .constraint_count = 1, .count = 3, .gang = true});
         world_submit_at(&w, 0, SECOND, "cpus:1;mem:1",
                 (struct queue_job){.constraints = &rack, .constraint_count = 1, .count = 2, .gang = true});
-        world_submit_at(
-                &w, 0, SECOND, "cpus:1;mem:1", (struct queue_job){.constraints = &other, .constraint_count = 1});
+        world_submit_at(&w, 0, SECOND, "cpus:1;mem:1",
+                (struct queue_job){.constraints = &other, .constraint_count = 1});
         world_submit_at(&w, 0, SECOND, "cpus:1;mem:1", (struct queue_job){});
         world_run_until(&w, 10);
         assert_int_equal(explain(&w, 1).reason, QUEUE_REASON_DISTINCT);

@@ -68,11 +68,13 @@ void agent_slot_forget_expired(struct allocator *a, struct agent_slot *agent)
         }
 }
 
-/* Something changed on this agent: everybody is to look at it, if it has anything to give. */
+/*
+ * Something changed on this agent: everybody is to look at it, if it has anything to give. Those whose filters ran out stay noted until
+ * that look, which is as long as their list.
+ */
 static void agent_list_anew(struct allocator *a, struct agent_slot *agent)
 {
         agent_unlist(a, agent);
-        agent_slot_forget_expired(a, agent);
         agent->considered = 0;
         agent_classify(a, agent);
         if (!agent->active || !worth_offering(a, &agent->free))
@@ -307,41 +309,58 @@ int allocator_add_agent(struct allocator *a, const char *id, const struct resour
 int allocator_remove_agent(struct allocator *a, const char *id)
 {
         struct agent_slot *agent = agent_slot_find(a, id);
+        _cleanup_resources_ struct resources total = {};
 
         if (!agent)
                 return -ENOENT;
+        total = agent->total;
         agent_unlist(a, agent);
-        agent_slot_forget_expired(a, agent);
-        filters_drop_agent(a, agent);
         agent_slot_change_begin(a, agent);
         resources_done(&agent->free);
-        while (agent->pair_count > 0) { /* filters are gone, so what is left is what is held */
-                struct client *client = agent->pairs[agent->pair_count - 1].pair->client;
-
-                unbook_all(a, agent->pairs[agent->pair_count - 1].pair);
-                client_free_if_unused(a, client);
-        }
-        totals_change(a, &agent->total, &(struct resources){});
-        quota_settle(a);
-        forget_roles_of(a, &agent->total);
+        agent->total = (struct resources){};
+        totals_change(a, &total, &agent->total);
         HASH_DEL(a->agents, agent);
-        refused_unref(agent->refused);
-        resources_done(&agent->total);
-        free(agent->pairs);
-        free(agent->id);
-        free(agent);
+        agent_slot_depart(a, agent);
+        (void)clear_away(a, CLEAR_NOW);
+        forget_roles_of(a, &total);
         return 0;
 }
 
-/* The total becomes this, of which the caller gives up its ownership. */
-static void agent_replace_total(struct allocator *a, struct agent_slot *agent, struct resources total)
+/* False: more is held than there is, and only those who hold it can tell. */
+static bool all_held(const struct agent_slot *agent, struct resources *ret)
+{
+        if (agent->overcommitted)
+                return false;
+        resources_copy(&agent->total, ret);
+        return resources_subtract(ret, &agent->free) >= 0;
+}
+
+/* What is free when so much is held; however many hold it. */
+static bool free_beside(struct agent_slot *agent, const struct resources *held)
+{
+        struct resources left = {};
+
+        resources_copy(&agent->total, &left);
+        if (resources_subtract(&left, held) < 0) {
+                resources_done(&left);
+                return false;
+        }
+        resources_done(&agent->free);
+        agent->free = left;
+        return true;
+}
+
+/* The total becomes this, of which the caller gives up its ownership; `held` NULL: it is not known. */
+static void agent_replace_total(struct allocator *a, struct agent_slot *agent, struct resources total,
+        const struct resources *held)
 {
         struct resources before = agent->total;
 
         agent_slot_change_begin(a, agent);
         agent->total = total;
         totals_change(a, &before, &agent->total);
-        free_from_totals(agent);
+        if (!held || !free_beside(agent, held))
+                free_from_totals(agent);
         agent_slot_change_end(a, agent);
         quota_settle(a);
         forget_roles_of(a, &before);
@@ -351,13 +370,17 @@ static void agent_replace_total(struct allocator *a, struct agent_slot *agent, s
 int allocator_set_agent_total(struct allocator *a, const char *id, const struct resources *total)
 {
         struct agent_slot *agent = agent_slot_find(a, id);
+        _cleanup_resources_ struct resources held = {};
         struct resources copy;
+        bool known;
 
         if (!agent)
                 return -ENOENT;
+        known = all_held(agent, &held);
         resources_copy(total, &copy);
-        filters_drop_agent(a, agent); /* the refusals were of another machine */
-        agent_replace_total(a, agent, copy);
+        filters_forget_agent(a, agent); /* the refusals were of another machine */
+        agent_replace_total(a, agent, copy, known ? &held : NULL);
+        (void)clear_away(a, CLEAR_NOW);
         return 0;
 }
 
@@ -378,17 +401,19 @@ int allocator_update_available(
         struct allocator *a, const char *id, const struct resources *from, const struct resources *to)
 {
         struct agent_slot *agent = agent_slot_find(a, id);
-        _cleanup_resources_ struct resources total = {};
+        _cleanup_resources_ struct resources total = {}, held = {};
+        bool known;
 
         if (!agent)
                 return -ENOENT;
         if (!resources_contains(&agent->free, from))
                 return -EBUSY;
+        known = all_held(agent, &held);
         resources_copy(&agent->total, &total);
         if (resources_subtract(&total, from) < 0)
                 return -EBUSY;
         resources_add(&total, to);
-        agent_replace_total(a, agent, total);
+        agent_replace_total(a, agent, total, known ? &held : NULL);
         total = (struct resources){};
         return 0;
 }
@@ -400,7 +425,8 @@ int allocator_update_allocation(
         struct agent_slot *agent = agent_slot_find(a, id);
         struct client *client = client_find(a, use->framework, use->role);
         struct pair *pair = agent && client ? pair_find(agent, client) : NULL;
-        _cleanup_resources_ struct resources total = {};
+        _cleanup_resources_ struct resources total = {}, held = {};
+        bool known;
 
         if (!agent || !client)
                 return -ENOENT;
@@ -409,13 +435,15 @@ int allocator_update_allocation(
         resources_copy(&agent->total, &total);
         if (resources_subtract(&total, use->resources) < 0)
                 return -ERANGE; /* the agent has it no more */
+        known = all_held(agent, &held) && resources_subtract(&held, use->resources) >= 0;
+        resources_add(&held, to);
         if (resources_subtract(&pair->held, use->resources) < 0)
                 return -ERANGE;
         resources_add(&total, to);
         resources_add(&pair->held, to);
         client_account(a, client, to, /* more= */ true, 0);
         client_account(a, client, use->resources, /* more= */ false, 0);
-        agent_replace_total(a, agent, total);
+        agent_replace_total(a, agent, total, known ? &held : NULL);
         total = (struct resources){};
         return 0;
 }

@@ -79,8 +79,10 @@ struct allocator *allocator_free(struct allocator *a)
                 (void)allocator_remove_agent(a, agent->id);
         HASH_ITER (hh, a->frameworks, framework, next_framework)
                 (void)allocator_remove_framework(a, framework->id);
+        while (!clear_away(a, ALLOCATOR_LOOK_MAX))
+                continue;
         roles_free(a);
-        assert(a->heap.count == 0 && !a->again);
+        assert(a->heap.count == 0 && !a->again && !a->forgotten && !a->stale && !a->departed);
         scalar_names_done(&a->names);
         amounts_done(&a->totals);
         amounts_done(&a->share_totals);

@@ -10,7 +10,8 @@
  * An offer is everything on one agent that the role may have: what is not reserved, what is reserved for the role or one above it, and
  * revocable resources for frameworks that take them. It counts as allocated until it is recovered. Incremental: an event touches the
  * agent, role and framework that it names, and costs at most a logarithm in their numbers; what it sets in motion is spread over calls
- * of allocator_next_offer(), each of which looks at a bounded number of agents.
+ * of allocator_next_offer(), each of which looks at a bounded number of agents. So what a framework or an agent leaves behind when it
+ * is removed, when it is much, still counts as allocated until some calls later.
  *
  * Names are copied. Functions that name an unknown agent, framework or role return -ENOENT; a known one added again -EEXIST.
  */
@@ -56,7 +57,8 @@ void allocator_hold(struct allocator *a, bool held);
 /* Added active. `used` may exceed the total (an agent that shrank): then nothing is free. */
 int allocator_add_agent(struct allocator *a, const char *agent, const struct resources *total,
         const struct allocator_usage *used, size_t used_count);
-int allocator_remove_agent(struct allocator *a, const char *agent); /* with all that is booked there */
+/* With all that is booked there, which the shares and quotas of who held it count for as long as clearing it away takes. */
+int allocator_remove_agent(struct allocator *a, const char *agent);
 int allocator_set_agent_total(struct allocator *a, const char *agent, const struct resources *total);
 /* An agent that is not active (unreachable, draining, deactivated) keeps its bookings and is not offered. */
 int allocator_set_agent_active(struct allocator *a, const char *agent, bool active);
@@ -87,7 +89,7 @@ int allocator_set_framework_roles(
 int allocator_set_framework_active(struct allocator *a, const char *framework, bool active);
 /* Does it take revocable resources? Not at first. */
 int allocator_set_framework_revocable(struct allocator *a, const char *framework, bool revocable);
-/* What it holds is recovered. */
+/* What it holds is recovered: at once when it is a few bookings, else with the calls for offers. It may be added again at once. */
 int allocator_remove_framework(struct allocator *a, const char *framework);
 /* role NULL: all of the framework's. Reviving also forgets its filters. */
 int allocator_suppress(struct allocator *a, const char *framework, const char *role);
@@ -112,9 +114,9 @@ int allocator_update_allocation(struct allocator *a, const char *agent, const st
 enum allocator_next {
         ALLOCATOR_NONE,  /* nobody wants anything now */
         ALLOCATOR_OFFER, /* *ret, which the caller ends; call again */
-        ALLOCATOR_MORE,  /* looked at ALLOCATOR_LOOK_MAX agents that nobody wants; call again, soon */
+        ALLOCATOR_MORE,  /* looked at ALLOCATOR_LOOK_MAX agents that nobody wants, or cleared away; call again, soon */
 };
-#define ALLOCATOR_LOOK_MAX 256
+#define ALLOCATOR_LOOK_MAX 64
 enum allocator_next allocator_next_offer(
         struct allocator *a, struct mono_time now, struct allocator_offer *ret);
 /* When a filter runs out; false when none does. */
@@ -141,7 +143,7 @@ struct allocator_role_view {
         const struct allocator_quota *quotas;
         size_t quota_count;
         size_t frameworks; /* that have this very role */
-        size_t filters;    /* that have not run out */
+        size_t filters;    /* that have not run out, or are not cleared away yet */
 };
 void allocator_each_role(const struct allocator *a,
         void (*each)(const struct allocator_role_view *role, void *userdata), void *userdata);

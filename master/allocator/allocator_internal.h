@@ -20,7 +20,8 @@ struct filter {
         struct mono_time expires;
         size_t heap_index;
         uint64_t epoch;             /* of the client, which forgot it when its own is another */
-        struct filter *prev, *next; /* in client.filters, or allocator.forgotten */
+        uint64_t agent_epoch;       /* likewise of the agent, which became another machine */
+        struct filter *prev, *next; /* in client.filters, or allocator.forgotten when the client forgot it */
         struct filter *same;        /* the next of the same pair */
 };
 
@@ -36,11 +37,11 @@ struct pair {
         struct pair *expired_prev, *expired_next;
 };
 
-/* A framework in one of its roles. */
+/* A framework in one of its roles; or what is left of that while its pairs are cleared away, see clearing.c. */
 struct client {
         struct sorter_entry entry; /* first: the role's sorter holds these; named as the framework */
         uint64_t number;           /* unique for ever */
-        struct framework_slot *framework;
+        struct framework_slot *framework; /* NULL: it left, and is in allocator.departed */
         struct role *role;
         struct filter *filters; /* DL, owned by their pairs */
         uint64_t epoch;         /* raised to forget all filters at once */
@@ -51,6 +52,7 @@ struct client {
         bool suppressed;
         bool wanted;       /* while the roles of a framework are replaced */
         UT_hash_handle hh; /* in framework.clients, by role pointer */
+        struct client *departed_prev, *departed_next;
 };
 
 struct framework_slot {
@@ -108,14 +110,18 @@ struct agent_slot {
         bool refused_is_free;    /* ... is what is free now, or more */
         bool active;
         bool overcommitted;    /* more is held than there is: what is free is computed anew each time */
+        bool gone;             /* removed, and in allocator.stale: its pairs are cleared away */
         bool listed;           /* is in allocator.available: active and enough free */
         bool firm_enough;      /* what is neither reserved nor revocable is worth an offer */
         bool revocable_enough; /* the same with revocable resources, of which there are some */
         bool has_reserved;     /* something reserved is free */
         bool mixed;            /* ... or revocable: not everybody may have all of it */
         uint64_t considered;   /* generation in which nobody took it; 0: must be looked at */
+        uint64_t epoch;        /* raised to forget all filters at once */
+        uint64_t stale_below;  /* pairs of clients with lower numbers may have such filters yet; 0: none has */
         struct agent_slot *prev, *next;             /* in allocator.available */
         struct agent_slot *again_prev, *again_next; /* in allocator.again, while `expired` is not empty */
+        struct agent_slot *stale_prev, *stale_next; /* in allocator.stale, while gone or stale_below > 0 */
         UT_hash_handle hh;
 };
 
@@ -149,7 +155,9 @@ struct allocator {
         uint64_t generation;
         uint64_t clients_ever;
         struct filter_heap heap;
-        struct filter *forgotten;  /* DL: by clients that revived, freed a few at a time */
+        struct filter *forgotten;  /* DL: by clients that revived; these three are cleared away a few at a time */
+        struct agent_slot *stale;  /* DL: gone, or with filters that the agent forgot */
+        struct client *departed;   /* DL, owned: clients that left */
         struct amounts firm_free;  /* neither reserved nor revocable, on active agents */
         struct role *dirty;        /* DL: their consumption changed since quota_settle() */
         struct amounts seen_slack; /* of firm_free beyond what guarantees need, as seen_room */
@@ -237,7 +245,8 @@ void vector_add(struct resources *r, const struct resources *other);
 /* These do not touch what is free: see agent_slot_take(), agent_slot_give(). */
 void book(struct allocator *a, struct agent_slot *agent, struct client *client, const struct resources *r);
 int unbook(struct allocator *a, struct agent_slot *agent, struct client *client, const struct resources *r);
-void unbook_all(struct allocator *a, struct pair *pair);
+/* Where the pair of the client with this number is, or would go. */
+size_t pair_place(const struct agent_slot *agent, uint64_t client_number);
 
 /* offer.c */
 /*
@@ -250,8 +259,11 @@ bool offer_make_up(struct allocator *a, const struct agent_slot *agent, const st
 /* filter.c */
 void filter_set(struct allocator *a, struct agent_slot *agent, struct client *client,
         const struct resources *refused, struct mono_time expires);
-void filters_drop_agent(struct allocator *a, struct agent_slot *agent);
 void refused_unref(struct refused *r); /* takes NULL */
+static inline bool filter_is_live(const struct filter *f)
+{
+        return f->epoch == f->pair->client->epoch && f->agent_epoch == f->pair->agent->epoch;
+}
 /* Does a filter keep this offer of the agent from the client? */
 bool filter_refuses(
         const struct agent_slot *agent, const struct client *client, const struct resources *offer);
@@ -259,7 +271,17 @@ bool filter_refuses(
 bool filters_expire(struct allocator *a, struct mono_time now, size_t most);
 /* Of all agents, at once. */
 void filters_forget(struct allocator *a, struct client *client);
-void filters_drop_pair(struct allocator *a, struct pair *pair); /* which may be gone then */
+void filters_forget_agent(struct allocator *a, struct agent_slot *agent); /* of all clients, at once */
+void filter_free(struct allocator *a, struct filter *f);
+
+/* clearing.c */
+/* The client left its role, or its framework the cluster: it goes when its pairs are cleared away. */
+void client_depart(struct allocator *a, struct client *client);
+/* The same of an agent, which nothing finds any more. */
+void agent_slot_depart(struct allocator *a, struct agent_slot *agent);
+#define CLEAR_NOW 32 /* steps at the end of an event: what is few goes at once, the rest with the calls for offers */
+/* Does about so many steps of what is to be cleared away. False: there is more. */
+bool clear_away(struct allocator *a, size_t steps);
 
 /* allocator.c */
 struct client *client_find(const struct allocator *a, const char *framework, const char *role);

@@ -4,15 +4,14 @@
 
 #include "master/allocator/allocator_internal.h"
 
-/* The place of the client's pair, or where it would go. */
-static size_t pair_place(const struct agent_slot *agent, const struct client *client)
+size_t pair_place(const struct agent_slot *agent, uint64_t client_number)
 {
         size_t low = 0, high = agent->pair_count;
 
         while (low < high) {
                 size_t middle = low + (high - low) / 2;
 
-                if (agent->pairs[middle].client < client->number)
+                if (agent->pairs[middle].client < client_number)
                         low = middle + 1;
                 else
                         high = middle;
@@ -22,7 +21,7 @@ static size_t pair_place(const struct agent_slot *agent, const struct client *cl
 
 struct pair *pair_find(const struct agent_slot *agent, const struct client *client)
 {
-        size_t at = pair_place(agent, client);
+        size_t at = pair_place(agent, client->number);
 
         return at < agent->pair_count && agent->pairs[at].client == client->number ? agent->pairs[at].pair
                                                                                    : NULL;
@@ -30,7 +29,7 @@ struct pair *pair_find(const struct agent_slot *agent, const struct client *clie
 
 struct pair *pair_get(struct agent_slot *agent, struct client *client)
 {
-        size_t at = pair_place(agent, client);
+        size_t at = pair_place(agent, client->number);
         struct pair *pair;
 
         if (at < agent->pair_count && agent->pairs[at].client == client->number)
@@ -56,7 +55,7 @@ void pair_free_if_unused(struct allocator *a, struct pair *pair)
 
         if (pair->expired || pair->filters || !resources_empty(&pair->held))
                 return;
-        at = pair_place(agent, pair->client);
+        at = pair_place(agent, pair->client->number);
         agent->pair_count--;
         memmove(agent->pairs + at, agent->pairs + at + 1, (agent->pair_count - at) * sizeof(*agent->pairs));
         DL_DELETE(pair->client->pairs, pair);
@@ -110,16 +109,6 @@ int unbook(struct allocator *a, struct agent_slot *agent, struct client *client,
         client_account(a, client, r, /* more= */ false, resources_empty(&pair->held));
         pair_free_if_unused(a, pair);
         return 0;
-}
-
-void unbook_all(struct allocator *a, struct pair *pair)
-{
-        struct resources all = pair->held;
-
-        pair->held = (struct resources){};
-        client_account(a, pair->client, &all, /* more= */ false, !resources_empty(&all));
-        resources_done(&all);
-        pair_free_if_unused(a, pair);
 }
 
 int allocator_allocate(struct allocator *a, const char *agent_id, const struct allocator_usage *use)

@@ -69,8 +69,9 @@ static int check_pairs(const struct agent_slot *agent, struct error *e)
                         return error_set(e, -EUCLEAN, "the pairs of agent %s are out of order", agent->id);
                 if (resources_empty(&pair->held) && !pair->filters && !pair->expired)
                         return error_set(e, -EUCLEAN, "agent %s keeps an empty booking", agent->id);
-                for (const struct filter *f = pair->filters; f; f = f->same)
-                        filters++;
+                for (const struct filter *f = pair->filters; f; f = f->same, filters++)
+                        if (f->agent_epoch != agent->epoch && pair->client->number >= agent->stale_below)
+                                return error_set(e, -EUCLEAN, "agent %s keeps what it forgot", agent->id);
                 if (filters != pair->filter_count)
                         return error_set(e, -EUCLEAN, "a pair of agent %s miscounts its filters", agent->id);
         }
@@ -158,27 +159,35 @@ static void sums_done(struct sums *s)
 }
 
 /* Of one client, or of all within a role. */
+static void sum_held(const struct allocator *a, const struct agent_slot *agent, const struct role *role,
+        const struct client *client, struct sums *ret)
+{
+        for (size_t i = 0; i < agent->pair_count; i++) {
+                const struct pair *pair = agent->pairs[i].pair;
+
+                if (client ? pair->client != client : !role_is_within(pair->client->role->name, role->name))
+                        continue;
+                sum_up(a, &pair->held, SUM_ALL, NULL, &ret->all);
+                sum_up(a, &pair->held, SUM_FIRM, NULL, &ret->firm);
+                ret->bookings += !resources_empty(&pair->held);
+        }
+}
+
 static void sum_holdings(
         const struct allocator *a, const struct role *role, const struct client *client, struct sums *ret)
 {
         const struct agent_slot *agent, *next;
 
         HASH_ITER (hh, a->agents, agent, next) {
-                for (size_t i = 0; i < agent->pair_count; i++) {
-                        const struct pair *pair = agent->pairs[i].pair;
-
-                        if (client ? pair->client != client
-                                   : !role_is_within(pair->client->role->name, role->name))
-                                continue;
-                        sum_up(a, &pair->held, SUM_ALL, NULL, &ret->all);
-                        sum_up(a, &pair->held, SUM_FIRM, NULL, &ret->firm);
-                        ret->bookings += !resources_empty(&pair->held);
-                }
+                sum_held(a, agent, role, client, ret);
                 if (client)
                         continue;
                 sum_up(a, &agent->total, SUM_RESERVED, role, &ret->reserved);
                 sum_up(a, &agent->free, SUM_RESERVED, role, &ret->reserved_free);
         }
+        DL_FOREACH2(a->stale, agent, stale_next)
+        if (agent->gone)
+                sum_held(a, agent, role, client, ret);
 }
 
 static int check_entry(
@@ -331,25 +340,31 @@ static int check_client_filters(const struct client *client, struct error *e)
         return 0;
 }
 
+static int check_client(const struct allocator *a, const struct client *client, struct error *e)
+{
+        struct sums want = {};
+        int r;
+
+        sum_holdings(a, NULL, client, &want);
+        r = check_entry(a, &client->entry, &want, e);
+        sums_done(&want);
+        return r < 0 ? r : check_client_filters(client, e);
+}
+
 static int check_clients(const struct allocator *a, struct error *e)
 {
         const struct framework_slot *framework, *next_framework;
         const struct client *client, *next_client;
+        int r = 0;
 
         HASH_ITER (hh, a->frameworks, framework, next_framework)
-                HASH_ITER (hh, framework->clients, client, next_client) {
-                        struct sums want = {};
-                        int r;
-
-                        sum_holdings(a, NULL, client, &want);
-                        r = check_entry(a, &client->entry, &want, e);
-                        sums_done(&want);
+                HASH_ITER (hh, framework->clients, client, next_client)
                         if (r >= 0)
-                                r = check_client_filters(client, e);
-                        if (r < 0)
-                                return r;
-                }
-        return 0;
+                                r = check_client(a, client, e);
+        DL_FOREACH2(a->departed, client, departed_next)
+        if (r >= 0)
+                r = check_client(a, client, e);
+        return r;
 }
 
 static int check_headroom(const struct allocator *a, struct error *e)

@@ -57,27 +57,21 @@ static void client_set_subscribed(struct allocator *a, struct client *client, bo
         client_update(a, client);
 }
 
-static void client_free(struct allocator *a, struct client *client)
+/* The framework does not have the role any more, and no say in what is left of it. */
+static void client_leave(struct allocator *a, struct client *client)
 {
-        struct role *role = client->role;
-
-        while (client->pairs) { /* nothing is held there */
-                pair_set_expired(a, client->pairs, false);
-                filters_drop_pair(a, client->pairs);
-        }
+        filters_forget(a, client);
         client_set_subscribed(a, client, false);
-        sorter_entry_done(&client->entry);
         HASH_DEL(client->framework->clients, client);
-        role->clients--;
-        free(client);
-        role_free_if_unused(a, role);
+        client->framework = NULL;
+        client_depart(a, client);
 }
 
 /* A role that the framework left lives on in the books for as long as something is booked. */
 void client_free_if_unused(struct allocator *a, struct client *client)
 {
-        if (!client->subscribed && client->entry.bookings == 0)
-                client_free(a, client);
+        if (client->framework && !client->subscribed && client->entry.bookings == 0)
+                client_leave(a, client);
 }
 
 static void client_unsubscribe(struct allocator *a, struct client *client)
@@ -122,6 +116,7 @@ int allocator_set_framework_roles(
         HASH_ITER (hh, framework->clients, client, next)
                 if (client->subscribed && !client->wanted)
                         client_unsubscribe(a, client);
+        (void)clear_away(a, CLEAR_NOW);
         return 0;
 }
 
@@ -153,43 +148,19 @@ int allocator_set_framework_revocable(struct allocator *a, const char *id, bool 
         return 0;
 }
 
-static void client_recover_all(struct allocator *a, struct client *client)
-{
-        struct pair *pair, *next;
-
-        DL_FOREACH_SAFE (client->pairs, pair, next) {
-                struct agent_slot *agent = pair->agent;
-                _cleanup_resources_ struct resources held = {};
-
-                if (resources_empty(&pair->held))
-                        continue;
-                resources_copy(&pair->held, &held);
-                unbook_all(a, pair);
-                agent_slot_give(a, agent, &held);
-        }
-}
-
-static void framework_free(struct allocator *a, struct framework_slot *framework)
-{
-        struct client *client, *next;
-
-        HASH_ITER (hh, framework->clients, client, next) {
-                client_recover_all(a, client);
-                client_free(a, client);
-        }
-        HASH_DEL(a->frameworks, framework);
-        free(framework->id);
-        free(framework);
-        quota_settle(a);
-}
-
 int allocator_remove_framework(struct allocator *a, const char *id)
 {
         struct framework_slot *framework = find_framework(a, id);
+        struct client *client, *next;
 
         if (!framework)
                 return -ENOENT;
-        framework_free(a, framework);
+        HASH_ITER (hh, framework->clients, client, next)
+                client_leave(a, client);
+        HASH_DEL(a->frameworks, framework);
+        free(framework->id);
+        free(framework);
+        (void)clear_away(a, CLEAR_NOW);
         return 0;
 }
 
@@ -217,6 +188,7 @@ static void client_revive(struct allocator *a, struct client *client)
         client->suppressed = false;
         client_update(a, client);
         client_look_anew(a, client);
+        (void)clear_away(a, CLEAR_NOW);
 }
 
 static void client_suppress(struct allocator *a, struct client *client)

@@ -87,12 +87,12 @@ static struct refused *refused_get(struct agent_slot *agent, const struct resour
         return last;
 }
 
-static void filter_take_out(struct allocator *a, struct filter *f)
+void filter_free(struct allocator *a, struct filter *f)
 {
         struct client *client = f->pair->client;
 
         heap_remove(&a->heap, f);
-        if (f->epoch == client->epoch) {
+        if (f->epoch == client->epoch) { /* whatever its agent forgot */
                 DL_DELETE(client->filters, f);
                 client->filter_count--;
                 client->role->filters--;
@@ -105,35 +105,6 @@ static void filter_take_out(struct allocator *a, struct filter *f)
         free(f);
 }
 
-static void filter_drop(struct allocator *a, struct filter *f)
-{
-        struct pair *pair = f->pair;
-
-        filter_take_out(a, f);
-        pair_free_if_unused(a, pair);
-}
-
-void filters_drop_pair(struct allocator *a, struct pair *pair)
-{
-        while (pair->filters)
-                filter_take_out(a, pair->filters);
-        pair_free_if_unused(a, pair);
-}
-
-void filters_drop_agent(struct allocator *a, struct agent_slot *agent)
-{
-        for (size_t i = agent->pair_count; i-- > 0;)
-                filters_drop_pair(a, agent->pairs[i].pair);
-}
-
-static void free_forgotten(struct allocator *a, size_t most)
-{
-        for (; most > 0 && a->forgotten; most--)
-                filter_drop(a, a->forgotten);
-}
-
-#define FORGET_NOW 64 /* so that few are gone at once; the rest goes with the calls for offers */
-
 void filters_forget(struct allocator *a, struct client *client)
 {
         if (client->filter_count == 0)
@@ -143,18 +114,27 @@ void filters_forget(struct allocator *a, struct client *client)
         client->role->filters -= client->filter_count;
         client->filter_count = 0;
         client->epoch++;
-        free_forgotten(a, FORGET_NOW);
 }
 
-/* Those of the pair that its client forgot. */
+void filters_forget_agent(struct allocator *a, struct agent_slot *agent)
+{
+        if (agent->pair_count == 0)
+                return;
+        agent->epoch++;
+        if (agent->stale_below == 0)
+                DL_APPEND2(a->stale, agent, stale_prev, stale_next);
+        agent->stale_below = agent->pairs[agent->pair_count - 1].client + 1;
+}
+
+/* Those of the pair that its client or its agent forgot. */
 static void drop_forgotten(struct allocator *a, struct pair *pair)
 {
         struct filter *f, *next;
 
         for (f = pair->filters; f; f = next) {
                 next = f->same;
-                if (f->epoch != pair->client->epoch)
-                        filter_take_out(a, f);
+                if (!filter_is_live(f))
+                        filter_free(a, f);
         }
 }
 
@@ -176,13 +156,13 @@ static void make_room(
         for (f = pair->filters; f; f = next) {
                 next = f->same;
                 if (f->expires.ns <= expires.ns && resources_contains(refused, &f->refused->resources))
-                        filter_take_out(a, f);
+                        filter_free(a, f);
         }
         for (f = pair->filters; f; f = f->same)
                 if (!first || f->expires.ns < first->expires.ns)
                         first = f;
         if (first && pair->filter_count >= REFUSALS_MAX)
-                filter_take_out(a, first);
+                filter_free(a, first);
 }
 
 void filter_set(struct allocator *a, struct agent_slot *agent, struct client *client,
@@ -198,6 +178,7 @@ void filter_set(struct allocator *a, struct agent_slot *agent, struct client *cl
         f = NEW0(struct filter);
         f->pair = pair;
         f->epoch = client->epoch;
+        f->agent_epoch = agent->epoch;
         f->expires = expires;
         f->refused = refused_get(agent, refused);
         LL_APPEND2(pair->filters, f, same);
@@ -216,25 +197,24 @@ bool filter_refuses(
         if (!pair)
                 return false;
         for (const struct filter *f = pair->filters; f; f = f->same)
-                if (f->epoch == client->epoch && ((f->refused == agent->refused && agent->refused_is_free) ||
-                                                         resources_contains(&f->refused->resources, offer)))
+                if (filter_is_live(f) && ((f->refused == agent->refused && agent->refused_is_free) ||
+                                                 resources_contains(&f->refused->resources, offer)))
                         return true;
         return false;
 }
 
 bool filters_expire(struct allocator *a, struct mono_time now, size_t most)
 {
-        free_forgotten(a, most);
         for (; most > 0 && a->heap.count > 0 && a->heap.items[0]->expires.ns <= now.ns; most--) {
                 struct filter *f = a->heap.items[0];
                 struct pair *pair = f->pair;
-                bool counts = f->epoch == pair->client->epoch && pair->agent->listed;
+                bool counts = filter_is_live(f) && pair->agent->listed;
 
-                filter_take_out(a, f);
+                filter_free(a, f);
                 if (counts)
                         pair_set_expired(a, pair, true);
                 else
                         pair_free_if_unused(a, pair);
         }
-        return !a->forgotten && (a->heap.count == 0 || a->heap.items[0]->expires.ns > now.ns);
+        return a->heap.count == 0 || a->heap.items[0]->expires.ns > now.ns;
 }

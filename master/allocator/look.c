@@ -161,13 +161,18 @@ static size_t role_bytes(const struct role *role)
                role->quota_count * (sizeof(*role->quotas) + sizeof(*role->states));
 }
 
+static size_t client_bytes(const struct client *client)
+{
+        return sizeof(*client) + amounts_bytes(&client->entry.allocated);
+}
+
 static size_t framework_bytes(const struct framework_slot *framework)
 {
         size_t bytes = sizeof(*framework) + strlen(framework->id) + 1 + HASH_OVERHEAD(hh, framework->clients);
         const struct client *client, *next;
 
         HASH_ITER (hh, framework->clients, client, next)
-                bytes += sizeof(*client) + amounts_bytes(&client->entry.allocated);
+                bytes += client_bytes(client);
         return bytes;
 }
 
@@ -176,6 +181,7 @@ size_t allocator_memory(const struct allocator *a)
         const struct framework_slot *framework, *next_framework;
         const struct agent_slot *agent, *next_agent;
         const struct role *role, *next_role;
+        const struct client *client;
         size_t bytes = sizeof(*a) + a->heap.capacity * sizeof(*a->heap.items) +
                        a->scratch_capacity * sizeof(*a->scratch);
 
@@ -183,6 +189,10 @@ size_t allocator_memory(const struct allocator *a)
                 HASH_OVERHEAD(hh, a->agents) + HASH_OVERHEAD(hh, a->frameworks) + HASH_OVERHEAD(hh, a->roles);
         HASH_ITER (hh, a->agents, agent, next_agent)
                 bytes += agent_bytes(agent);
+        DL_FOREACH2(a->stale, agent, stale_next)
+        bytes += agent->gone ? agent_bytes(agent) : 0;
+        DL_FOREACH2(a->departed, client, departed_next)
+        bytes += client_bytes(client);
         HASH_ITER (hh, a->frameworks, framework, next_framework)
                 bytes += framework_bytes(framework);
         HASH_ITER (hh, a->roles, role, next_role)

@@ -36,6 +36,7 @@ static bool qualifies(const struct search *s, const struct client *client)
 
 static bool may_be_offered(struct search *s, const struct client *client)
 {
+        s->asked++;
         return offer_make_up(s->a, s->agent, client, &s->offer) &&
                (!s->due || draws_on_guarantee(s, client)) && !filter_refuses(s->agent, client, &s->offer) &&
                qualifies(s, client);
@@ -169,6 +170,8 @@ static struct client *search_expired(struct search *s)
 {
         struct client *client = NULL;
 
+        if (!s->agent->listed)
+                return NULL; /* what was free is taken */
         s->due = s->a->needed;
         client = best_of_expired(s);
         if (!client && s->due) {
@@ -245,11 +248,12 @@ static bool look_at_next(
 enum allocator_next allocator_next_offer(
         struct allocator *a, struct mono_time now, struct allocator_offer *ret)
 {
-        bool settled = filters_expire(a, now, ALLOCATOR_LOOK_MAX), offered = false;
+        bool expired = filters_expire(a, now, ALLOCATOR_LOOK_MAX);
+        bool settled = clear_away(a, ALLOCATOR_LOOK_MAX) && expired, offered = false;
         size_t asked = 0;
 
         if (a->held)
-                return ALLOCATOR_NONE;
+                return settled ? ALLOCATOR_NONE : ALLOCATOR_MORE;
         for (size_t i = 0; i < ALLOCATOR_LOOK_MAX && asked < ASK_MAX; i++) {
                 if (!look_at_next(a, ret, &offered, &asked))
                         return settled ? ALLOCATOR_NONE : ALLOCATOR_MORE;

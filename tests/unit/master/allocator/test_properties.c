@@ -441,6 +441,18 @@ static void choose_roles(struct model *m, struct framework *f, const char *ret[R
         }
 }
 
+/* What the framework held is free when it was cleared away; nothing is offered meanwhile. */
+static void remove_framework(struct model *m, const char *name)
+{
+        struct allocator_offer o = {};
+
+        assert_int_equal(allocator_remove_framework(m->a, name), 0);
+        allocator_hold(m->a, true);
+        while (allocator_next_offer(m->a, (struct mono_time){m->now}, &o) == ALLOCATOR_MORE)
+                continue;
+        allocator_hold(m->a, false);
+}
+
 static void change_framework(struct model *m)
 {
         size_t i = dice(m, FRAMEWORKS), role = dice(m, ROLES), count;
@@ -459,7 +471,7 @@ static void change_framework(struct model *m)
         }
         switch (dice(m, 8)) {
         case 0:
-                assert_int_equal(allocator_remove_framework(m->a, name), 0);
+                remove_framework(m, name);
                 *f = (struct framework){};
                 for (size_t b = m->count; b-- > 0;)
                         if (str_equal(m->bookings[b].framework, name))
@@ -544,7 +556,7 @@ static void end(struct model *m)
 
         for (size_t i = 0; i < FRAMEWORKS; i++)
                 if (m->frameworks[i].there)
-                        assert_int_equal(allocator_remove_framework(m->a, framework_name(i, name)), 0);
+                        remove_framework(m, framework_name(i, name));
         while (m->count > 0)
                 forget(m, 0);
         check_model(m);

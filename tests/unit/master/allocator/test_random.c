@@ -194,6 +194,7 @@ static void check_promises(
 
 static void random_offers(struct random_run *r)
 {
+        settle(r->a, (struct mono_time){r->now});
         for (unsigned n = 1 + dice(r, 8); n > 0 && r->held_count < HELD_MAX; n--) {
                 struct promises before = promises_now(r);
                 struct allocator_offer o = {};
@@ -211,6 +212,7 @@ static void nothing_is_overlooked(struct random_run *r)
         struct allocator_offer o = {};
         struct mono_time now = {r->now};
 
+        settle(r->a, now);
         while (r->held_count < HELD_MAX && allocator_next_offer(r->a, now, &o) == ALLOCATOR_OFFER) {
                 r->held[r->held_count++] = o;
                 o = (struct allocator_offer){};

@@ -351,8 +351,8 @@ static bool free_beside(struct agent_slot *agent, const struct resources *held)
 }
 
 /* The total becomes this, of which the caller gives up its ownership; `held` NULL: it is not known. */
-static void agent_replace_total(struct allocator *a, struct agent_slot *agent, struct resources total,
-        const struct resources *held)
+static void agent_replace_total(
+        struct allocator *a, struct agent_slot *agent, struct resources total, const struct resources *held)
 {
         struct resources before = agent->total;
 

@@ -114,7 +114,7 @@ int allocator_update_allocation(struct allocator *a, const char *agent, const st
 enum allocator_next {
         ALLOCATOR_NONE,  /* nobody wants anything now */
         ALLOCATOR_OFFER, /* *ret, which the caller ends; call again */
-        ALLOCATOR_MORE,  /* looked at ALLOCATOR_LOOK_MAX agents that nobody wants, or cleared away; call again, soon */
+        ALLOCATOR_MORE, /* looked at ALLOCATOR_LOOK_MAX agents that nobody wants, or cleared away; call again, soon */
 };
 #define ALLOCATOR_LOOK_MAX 64
 enum allocator_next allocator_next_offer(

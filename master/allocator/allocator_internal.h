@@ -39,8 +39,8 @@ struct pair {
 
 /* A framework in one of its roles; or what is left of that while its pairs are cleared away, see clearing.c. */
 struct client {
-        struct sorter_entry entry; /* first: the role's sorter holds these; named as the framework */
-        uint64_t number;           /* unique for ever */
+        struct sorter_entry entry;        /* first: the role's sorter holds these; named as the framework */
+        uint64_t number;                  /* unique for ever */
         struct framework_slot *framework; /* NULL: it left, and is in allocator.departed */
         struct role *role;
         struct filter *filters; /* DL, owned by their pairs */
@@ -118,7 +118,7 @@ struct agent_slot {
         bool mixed;            /* ... or revocable: not everybody may have all of it */
         uint64_t considered;   /* generation in which nobody took it; 0: must be looked at */
         uint64_t epoch;        /* raised to forget all filters at once */
-        uint64_t stale_below;  /* pairs of clients with lower numbers may have such filters yet; 0: none has */
+        uint64_t stale_below; /* pairs of clients with lower numbers may have such filters yet; 0: none has */
         struct agent_slot *prev, *next;             /* in allocator.available */
         struct agent_slot *again_prev, *again_next; /* in allocator.again, while `expired` is not empty */
         struct agent_slot *stale_prev, *stale_next; /* in allocator.stale, while gone or stale_below > 0 */
@@ -155,7 +155,8 @@ struct allocator {
         uint64_t generation;
         uint64_t clients_ever;
         struct filter_heap heap;
-        struct filter *forgotten;  /* DL: by clients that revived; these three are cleared away a few at a time */
+        struct filter
+                *forgotten; /* DL: by clients that revived; these three are cleared away a few at a time */
         struct agent_slot *stale;  /* DL: gone, or with filters that the agent forgot */
         struct client *departed;   /* DL, owned: clients that left */
         struct amounts firm_free;  /* neither reserved nor revocable, on active agents */
@@ -279,7 +280,8 @@ void filter_free(struct allocator *a, struct filter *f);
 void client_depart(struct allocator *a, struct client *client);
 /* The same of an agent, which nothing finds any more. */
 void agent_slot_depart(struct allocator *a, struct agent_slot *agent);
-#define CLEAR_NOW 32 /* steps at the end of an event: what is few goes at once, the rest with the calls for offers */
+#define CLEAR_NOW                                                                                            \
+        32 /* steps at the end of an event: what is few goes at once, the rest with the calls for offers */
 /* Does about so many steps of what is to be cleared away. False: there is more. */
 bool clear_away(struct allocator *a, size_t steps);
 

@@ -10,7 +10,8 @@
 
 #include "master/allocator/allocator_internal.h"
 
-#define BOOKING_STEPS 8 /* of a booking, which moves its client and roles in their orders; a refusal is one step */
+#define BOOKING_STEPS                                                                                        \
+        8 /* of a booking, which moves its client and roles in their orders; a refusal is one step */
 
 static void client_free(struct allocator *a, struct client *client)
 {

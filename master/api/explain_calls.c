@@ -194,6 +194,32 @@ static void append_sentence(struct explanation *e, const char *text)
         e->sentence = longer;
 }
 
+/* The machine that comes nearest may look free to who does not know what others are promised there. */
+static void add_reserved(const struct master *m, const struct job_queue *jq, struct explanation *e)
+{
+        const struct agent *a = m->agents;
+        const char *role = NULL;
+        uint64_t milli = 0;
+
+        while (a && !str_equal(a->info->hostname, e->x.nearest))
+                a = a->hh.next;
+        for (size_t i = 0; a && i < a->total.count; i++) {
+                const struct resource *r = &a->total.entries[i];
+
+                if (r->kind != RESOURCE_SCALAR || !str_equal(r->name, e->x.detail) ||
+                        resource_allocatable_to(r, jq->role))
+                        continue;
+                milli += r->milli;
+                role = r->traits->reservations[r->traits->reservation_count - 1].role;
+        }
+        if (milli > 0) {
+                _cleanup_free_ char *text = xasprintf("of what %s has, %.10g %s are reserved for %s",
+                        e->x.nearest, milli_to_double(milli), e->x.detail, role);
+
+                append_sentence(e, text);
+        }
+}
+
 static void ask_allocator(const struct master *m, const struct job_queue *jq, const struct resources *size,
         struct explanation *e)
 {
@@ -211,8 +237,10 @@ static void ask_allocator(const struct master *m, const struct job_queue *jq, co
                         e->limiting_role, milli_to_double(quota.limit_milli), quota.name);
                 return;
         }
-        if (e->x.reason != QUEUE_REASON_NO_OFFERS)
+        if (e->x.reason != QUEUE_REASON_NO_OFFERS) {
+                add_reserved(m, jq, e);
                 return;
+        }
         allocator_each_role(m->allocator, look_for_lower, &g);
         if (g.found) {
                 _cleanup_free_ char *text = xasprintf(
@@ -256,7 +284,28 @@ static void fill(struct explanation *e, const struct master *m, const struct job
         ask_allocator(m, jq, &job->size, e);
 }
 
-/* Nothing of it waits. */
+static uint32_t suspended_by_owner(const struct job *j)
+{
+        uint32_t count = 0;
+
+        for (uint32_t i = 0; i < j->count; i++)
+                count += job_task_class(j, i) == JOB_TASK_LIVE && j->tasks[i]->suspended_by_user;
+        return count;
+}
+
+static char *not_waiting_sentence(const struct job *j)
+{
+        uint32_t suspended = suspended_by_owner(j);
+
+        if (job_ended(j))
+                return xasprintf("job %s has ended", j->id);
+        if (suspended > 0)
+                return xasprintf("%u of its tasks %s suspended until `mete resume`, %u run", suspended,
+                        suspended == 1 ? "is" : "are", j->classes[JOB_TASK_LIVE] - suspended);
+        return xasprintf("none of its tasks waits: %u run", j->classes[JOB_TASK_LIVE]);
+}
+
+/* Nothing of it waits for the queue. */
 static void respond_not_waiting(struct api_call *c, const struct job *j)
 {
         struct explanation e = {};
@@ -265,8 +314,7 @@ static void respond_not_waiting(struct api_call *c, const struct job *j)
         e.view.reason = (char *)"NONE";
         e.view.queue = j->queue->name;
         e.view.role = j->queue->role;
-        e.sentence = job_ended(j) ? xasprintf("job %s has ended", j->id)
-                                  : xasprintf("none of its tasks waits: %u run", j->classes[JOB_TASK_LIVE]);
+        e.sentence = not_waiting_sentence(j);
         respond(c, METE__API__RESPONSE__TYPE__EXPLAIN, &e);
         explanation_done(&e);
 }
@@ -279,8 +327,9 @@ void call_explain(struct api_call *c)
 
         if (!j)
                 return;
-        job = j->classes[JOB_TASK_QUEUED] > 0 ? queue_find_job(j->queue->queue, j->number) : NULL;
-        if (!job || queue_explain(j->queue->queue, j->number, wall_now(), &e.x) < 0) {
+        job = job_ended(j) ? NULL : queue_find_job(j->queue->queue, j->number);
+        if (!job || queue_explain(j->queue->queue, j->number, wall_now(), &e.x) < 0 ||
+                e.x.reason == QUEUE_REASON_NONE) {
                 respond_not_waiting(c, j);
                 return;
         }

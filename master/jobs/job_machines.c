@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "master/jobs/jobs.h"
+#include "master/operator/standing.h"
+#include "master/operator/windows.h"
 
 static void put_ranges(const Mete__V1__Value__Ranges *ranges, struct buffer *out)
 {
@@ -54,26 +56,6 @@ static void take_attributes(const Mete__V1__AgentInfo *info, struct machine *ret
         qsort(ret->attributes, ret->attribute_count, sizeof(*ret->attributes), compare_attributes);
 }
 
-static void take_window(const struct agent *a, struct machine *ret)
-{
-        const Mete__Api__Window *w = a->n_windows > 0 ? a->windows[0] : NULL;
-
-        if (!w)
-                return;
-        ret->window_begin.ns = (uint64_t)(w->start * 1e9);
-        ret->window_end.ns =
-                w->has_duration_seconds ? (uint64_t)((w->start + w->duration_seconds) * 1e9) : UINT64_MAX;
-}
-
-static const char *why_unusable(const struct agent *a)
-{
-        if (a->standing.drain != AGENT_DRAIN_NONE)
-                return a->standing.drain == AGENT_DRAINED ? "drained" : "draining";
-        if (a->standing.deactivated)
-                return "deactivated";
-        return a->state == AGENT_ACTIVE ? NULL : agent_state_to_string(a->state);
-}
-
 void jobs_on_agent(struct framework *f, struct agent *a, bool gone)
 {
         struct jobs *js = f->userdata;
@@ -86,9 +68,9 @@ void jobs_on_agent(struct framework *f, struct agent *a, bool gone)
         } else {
                 machine.region = place ? place->region->name : NULL;
                 machine.zone = place ? place->zone->name : NULL;
-                machine.unusable = why_unusable(a);
+                machine.unusable = agent_unusable(a);
                 take_attributes(a->info, &machine);
-                take_window(a, &machine);
+                (void)agent_window(a, &machine.window_begin, &machine.window_end);
                 (void)machines_set(js->queues->machines, &machine);
                 for (size_t i = 0; i < machine.attribute_count; i++)
                         free((char *)machine.attributes[i].value);

@@ -222,7 +222,7 @@ static int check_holds(const struct roles *rs, const char *role, const struct al
                 tree = tree_with(rs, role, &quotas[i]);
                 problem = quota_problem(rs->master, role, &quotas[i], tree, NULL);
                 if (problem)
-                        return error_set(e, -EBUSY, "%s: with force it is set all the same", problem);
+                        return error_set(e, -EBUSY, "%s: --force sets it all the same", problem);
         }
         return 0;
 }

@@ -339,10 +339,9 @@ static uint64_t expected_start(struct view *v)
         return r->at_ns == TIME_NEVER ? TIME_NEVER : MAX(r->at_ns, x->now.ns);
 }
 
-static void add_times(struct view *v)
+static void set_times(struct view *v, uint64_t start)
 {
         struct queue_explanation *x = v->x;
-        uint64_t start = expected_start(v);
 
         x->expected_duration_ns = queue_job_duration(v->job);
         x->has_expected_start = start != TIME_NEVER;
@@ -354,7 +353,16 @@ static void add_times(struct view *v)
                 x->expected_end.ns = start + x->expected_duration_ns;
 }
 
-static void add_victims(struct view *v)
+static void add_victim(struct queue_explanation *x, const struct run *r, enum queue_decision_kind how)
+{
+        if (x->victim_count == QUEUE_VICTIMS_MAX)
+                return;
+        x->victims[x->victim_count].job = r->key.job->spec.number;
+        x->victims[x->victim_count].index = (uint32_t)r->key.index;
+        x->victims[x->victim_count++].how = how;
+}
+
+static void plan_victims(struct view *v)
 {
         uint64_t start = v->x->has_expected_start ? v->x->expected_start.ns : TIME_NEVER;
         uint64_t look_again = v->q->look_again_ns;
@@ -365,11 +373,8 @@ static void add_victims(struct view *v)
         v->q->victims_looked = 0;
         search_start(&s, v->q, v->job, v->x->now.ns);
         preempt_plan(&s, start, queue_job_is_gang(v->job) ? queue_job_takes(v->job) : 1, &plan);
-        for (size_t i = 0; i < plan.count && v->x->victim_count < QUEUE_VICTIMS_MAX; i++) {
-                v->x->victims[v->x->victim_count].job = plan.items[i].run->key.job->spec.number;
-                v->x->victims[v->x->victim_count].index = (uint32_t)plan.items[i].run->key.index;
-                v->x->victims[v->x->victim_count++].how = plan.items[i].how;
-        }
+        for (size_t i = 0; i < plan.count; i++)
+                add_victim(v->x, plan.items[i].run, plan.items[i].how);
         v->q->look_again_ns = look_again;
         v->q->preempt_from = from;
         search_done(&s);
@@ -384,16 +389,19 @@ static void explain(
         memset(ret, 0, sizeof(*ret));
         ret->now.ns = MAX(now.ns, q->now.ns);
         hosts_refresh(q);
-        ret->rank = order_rank(q, j, ret->now.ns) + 1;
+        ret->rank = j->waiting > 0 ? order_rank(q, j, ret->now.ns) + 1 : 0;
         ret->jobs = q->jobs_waiting;
         look_at_machines(&v, ret->now.ns);
         if (!reason_of_state(&v) && !reason_of_machines(&v)) {
                 reason_of_room(&v);
-                add_times(&v);
+                set_times(&v, expected_start(&v));
                 if (ret->reason == QUEUE_REASON_RESOURCES && !brief)
-                        add_victims(&v);
+                        plan_victims(&v);
+                /* Its gain was reckoned from the time without them. */
+                if (ret->victim_count > 0)
+                        set_times(&v, ret->now.ns);
         } else {
-                add_times(&v);
+                set_times(&v, expected_start(&v));
         }
         if (j->waiting > 0 && !brief)
                 add_factors(&v);

@@ -116,9 +116,11 @@ static void put_room(
 
 static void put_expectation(struct buffer *out, const struct queue_explanation *x)
 {
-        if (x->victim_count > 0)
-                buffer_printf(out, "; %zu running task%s would give way", x->victim_count,
+        if (x->victim_count > 0) {
+                buffer_printf(out, "; %zu running task%s would give way for it at once", x->victim_count,
                         x->victim_count > 1 ? "s" : "");
+                return;
+        }
         if (!x->has_expected_start || x->reason == QUEUE_REASON_BACKOFF)
                 return;
         buffer_puts(out, "; expected to start ");

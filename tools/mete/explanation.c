@@ -143,6 +143,10 @@ static void print_factors(const Mete__Api__Explanation *x, FILE *f)
                 _cleanup_free_ char *name = text_safe(factor->name), *value = text_safe(factor->value);
                 int at = fprintf(f, "  %-*s %s", FACTOR_WIDTH, name, value);
 
+                if (at > NOTE_COLUMN) {
+                        fputc('\n', f);
+                        at = 0;
+                }
                 text_print_wrapped(f, factor->note ? factor->note : "", (size_t)MAX(at, 0), NOTE_COLUMN);
         }
 }

@@ -198,6 +198,25 @@ static void test_a_quota_that_is_used_up_is_told(void **state)
         cluster_stop(&c);
 }
 
+static void test_what_is_reserved_for_others_is_told(void **state)
+{
+        struct cluster c = {};
+        json_t *x;
+
+        cluster_start(&c);
+        subscribe(&c, NULL, 0);
+        json_decref(call(&c, 200,
+                "{\"type\": \"RESERVE\", \"reserve\": {\"agent_id\": \"fake\", \"role\": \"prod\", "
+                "\"amounts\": [{\"resource\": \"cpus\", \"value\": 3}]}}"));
+        submit(&c, "\"cpus\": 2");
+        WAIT_FOR(&c, reason_is(&c, "1", "RESOURCES"));
+        x = explain(&c, "1");
+        assert_non_null(strstr(json_string_value(json_object_get(x, "sentence")),
+                "; of what fake has, 3 cpus are reserved for prod"));
+        json_decref(x);
+        cluster_stop(&c);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -205,6 +224,7 @@ int main(void)
                 cmocka_unit_test(test_plans_change_nothing),
                 cmocka_unit_test(test_what_cannot_be_here_and_now_is_refused),
                 cmocka_unit_test(test_a_quota_that_is_used_up_is_told),
+                cmocka_unit_test(test_what_is_reserved_for_others_is_told),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

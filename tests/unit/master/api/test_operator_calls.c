@@ -211,7 +211,7 @@ static void test_roles(void **state)
         json_decref(j);
         refused(&w, 400, "set_weight.weight", "a weight of 0 is not accepted",
                 "{\"type\": \"SET_WEIGHT\", \"set_weight\": {\"role\": \"a/b\", \"weight\": 0}}");
-        refused(&w, 409, "set_quota.quotas", "with force it is set all the same",
+        refused(&w, 409, "set_quota.quotas", "--force sets it all the same",
                 "{\"type\": \"SET_QUOTA\", \"set_quota\": {\"role\": \"q\", \"quotas\": [{\"resource\": "
                 "\"cpus\", "
                 "\"guarantee\": 1}]}}");

@@ -6,6 +6,7 @@
 #define FINISHED METE__V1__TASK_STATE__TASK_FINISHED
 #define KILLED METE__V1__TASK_STATE__TASK_KILLED
 #define GET(id) "{\"type\": \"GET_JOB\", \"get_job\": {\"job_id\": \"" id "\"}}"
+#define EXPLAIN(id) "{\"type\": \"EXPLAIN\", \"explain\": {\"job_id\": \"" id "\"}}"
 #define SUSPEND(id) "{\"type\": \"SUSPEND\", \"suspend\": {\"id\": \"" id "\"}}"
 #define RESUME(id) "{\"type\": \"RESUME\", \"resume\": {\"id\": \"" id "\"}}"
 #define KILL(id) "{\"type\": \"KILL\", \"kill\": {\"id\": \"" id "\"}}"
@@ -72,6 +73,7 @@ static void test_makes_way_and_goes_on(void **state)
         answer_suspend(&c, "1.0", true, NULL);
         WAIT_FOR(&c, has_seen(&c.launched, "2.0"));
         assert_true(is_suspended(&c, GET("1")));
+        expect(&c, EXPLAIN("1"), "explanation.reason", "SUSPENDED");
         assert_true(booked_cpus(&c) == 4);
         update(&c, "2.0", RUNNING, 2);
         update(&c, "2.0", FINISHED, 3);
@@ -132,7 +134,10 @@ static void test_a_refusal_is_undone(void **state)
         struct cluster c = {};
 
         start_long(&c);
+        expect(&c, EXPLAIN("1"), "explanation.sentence", "none of its tasks waits: 1 run");
         json_decref(call(&c, 200, SUSPEND("1.0")));
+        expect(&c, EXPLAIN("1"), "explanation.sentence",
+                "1 of its tasks is suspended until `mete resume`, 0 run");
         WAIT_FOR(&c, c.suspensions.count == 1);
         answer_suspend(&c, "1.0", false, "the freezer does not answer");
         WAIT_FOR(&c, was_told(&c, "the freezer does not answer"));

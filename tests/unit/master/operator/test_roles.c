@@ -135,7 +135,7 @@ static void test_what_cannot_hold(void **state)
         refused(&x, -EBUSY, LIMIT("p", "0.5"), "quotas",
                 "the guarantees within 'p' are 1 cpus, its limit is 0.5 cpus");
         refused(&x, -EBUSY, "{\"role\": \"d\", \"quotas\": [{\"resource\": \"mem\", \"guarantee\": 2000}]}",
-                "quotas", "are 2000 MiB of mem, the cluster has 1024 MiB of mem: with force");
+                "quotas", "are 2000 MiB of mem, the cluster has 1024 MiB of mem: --force");
         fixture_stop(&x);
 }
 

@@ -264,6 +264,7 @@ static void test_plan(void **state)
         assert_int_equal(planned.victim_count, 1);
         assert_int_equal(planned.victims[0].job, 1);
         assert_int_equal(planned.victims[0].how, QUEUE_SUSPEND);
+        assert_true(planned.has_expected_start && planned.expected_start.ns == w.now_ns);
         assert_int_equal(queue_add_job(w.queue, &job), 0);
         assert_int_equal(queue_add_job(w.queue, &job), -EEXIST);
         queue_tasks_wait(w.queue, 7, 0, 1, (struct wall_time){});

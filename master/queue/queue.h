@@ -228,10 +228,12 @@ struct queue_explanation {
         size_t machines_matching; /* of them, that meet the constraints */
         size_t machines_large;    /* of them, that are large enough when idle */
         size_t machines_free;     /* of them, with enough free for one task, by what was offered */
-        size_t rank, jobs;        /* place in the order, from 1, among the jobs that wait; 0: none of its tasks does */
-        bool reserved;            /* it holds the reservation: on `nearest`, for `expected_start` */
+        size_t rank,
+                jobs;  /* place in the order, from 1, among the jobs that wait; 0: none of its tasks does */
+        bool reserved; /* it holds the reservation: on `nearest`, for `expected_start` */
         bool has_expected_start;
-        struct wall_time expected_start; /* the first task's, as far as can be told from expected ends; now where victims give way */
+        struct wall_time
+                expected_start; /* the first task's, as far as can be told from expected ends; now where victims give way */
         bool has_expected_end;
         struct wall_time expected_end;
         uint64_t expected_duration_ns;                  /* of one task; 0: not known */

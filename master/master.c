@@ -57,6 +57,8 @@ void master_put_identity(struct master *m, struct store_batch *b)
         identity.version = IDENTITY_VERSION;
         identity.epoch = m->epoch;
         identity.queue_framework_id = m->queue_framework->id;
+        identity.has_next_job = true;
+        identity.next_job = m->jobs->next_number;
         master_put_message(b, "meta", &identity.base);
 }
 
@@ -136,6 +138,7 @@ static int take_identity(struct master *m, struct error *e)
                         return -EPROTONOSUPPORT;
                 }
                 m->epoch = identity->epoch;
+                m->jobs->next_number = MAX(m->jobs->next_number, identity->next_job);
         }
         m->epoch++;
         m->queue_framework = framework_add_local(m,

@@ -140,16 +140,31 @@ void job_after_settle(struct job *j, struct store_batch *b)
         js->settle_runs = false;
 }
 
+static size_t count_satisfied(const struct job *j)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; j->after && i < j->spec->n_after; i++)
+                n += j->after[i].satisfied;
+        return n;
+}
+
 void jobs_after_recovered(struct jobs *js, struct store_batch *b)
 {
         struct job *j, *next;
 
         HASH_ITER (hh, js->by_number, j, next) {
                 _cleanup_free_ char *why = NULL;
-                size_t at = 0;
+                size_t at = 0, before = count_satisfied(j);
 
-                if (job_ended(j) || job_after_new(j, &at) >= 0)
+                if (job_ended(j))
                         continue;
+                if (job_after_new(j, &at) >= 0) {
+                        /* By one that failed just now: it will be forgotten, what it met must not be. */
+                        if (count_satisfied(j) != before)
+                                job_put(j, b);
+                        continue;
+                }
                 why = xasprintf("what became of job %s, for which it waits, is not known any more",
                         j->spec->after[at]->job);
                 job_fail_waiting(j, METE__V1__TASK_STATUS__REASON__REASON_TASK_KILLED_DURING_LAUNCH, why, b);

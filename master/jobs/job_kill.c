@@ -36,8 +36,11 @@ static void kill_one(
 
 static void kill_end(struct job *j, struct store_batch *b, store_done_handler done, void *userdata)
 {
+        struct master *m = j->master;
+
         job_queue_schedule(j->queue, /* fresh= */ false);
-        master_write(j->master, b, done, userdata);
+        jobs_trim(m->jobs, b); /* from here on the job itself may be forgotten */
+        master_write(m, b, done, userdata);
 }
 
 void job_kill(

@@ -354,6 +354,10 @@ void jobs_trim(struct jobs *js, struct store_batch *b)
                 (js->ended_tasks > JOB_TASKS_ENDED_MAX && js->ended_count > 1)) {
                 struct job *oldest = js->ended;
 
+                if (oldest->number >= js->stored_number) {
+                        js->stored_number = js->next_number;
+                        master_put_identity(js->master, b);
+                }
                 job_put_delete(oldest, b);
                 job_forget(oldest);
         }

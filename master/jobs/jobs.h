@@ -99,6 +99,8 @@ struct jobs {
         size_t live_count, ended_count;
         size_t live_tasks, ended_tasks;
         uint64_t next_number;
+        uint64_t
+                stored_number; /* those below it are not given again, even when nothing is left of their jobs */
         struct loop_timer *pass;     /* the next pass over the queues that are due */
         bool pass_soon;              /* it is armed, for a pass that is due */
         struct mono_time pass_ended; /* the last one ... */

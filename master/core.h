@@ -197,8 +197,12 @@ struct framework_ops {
          */
         void (*update)(
                 struct framework *f, struct agent *a, struct task *t, const Mete__Agent__StatusUpdate *u);
-        /* An agent reports a live task that the table does not hold: true to take it back, false to have it killed. */
-        bool (*adopt)(struct framework *f, struct agent *a, const Mete__Agent__TaskReport *report);
+        /*
+         * An agent reports a live task that the table does not hold: true to take it back, false to have it killed. held: what it was
+         * launched with; less is left in it when the task gave some of it up.
+         */
+        bool (*adopt)(struct framework *f, struct agent *a, const Mete__Agent__TaskReport *report,
+                struct resources *held);
         /* A report of a live task that the table holds, or was just taken back. */
         void (*reported)(
                 struct framework *f, struct agent *a, struct task *t, const Mete__Agent__TaskReport *report);

@@ -196,19 +196,22 @@ static void take_position(struct task *t, const Mete__Agent__TaskReport *report)
         task_set_latest(t, report->state);
 }
 
-static struct task *adopt(struct report *r, struct framework *f, const Mete__Agent__TaskReport *report)
+static void take_held(const struct report *r, const Mete__Agent__TaskReport *report, struct resources *ret)
+{
+        if (!resources_of_task(r->agent, report->task, ret))
+                log_warning("agent %s: task %s reports resources that are not legal: none are booked",
+                        r->agent->id, report->task->task_id->value);
+}
+
+static struct task *adopt(struct report *r, struct framework *f, const Mete__Agent__TaskReport *report,
+        const struct resources *held)
 {
         struct agent *a = r->agent;
         const Mete__V1__TaskInfo *info = report->task;
-        _cleanup_resources_ struct resources need = {};
-        struct task *t;
+        struct task *t = task_add(f, a, role_of(f, info->resources, info->n_resources), message_copy(info),
+                message_copy(report->isolation), held);
 
-        if (!resources_of_task(a, info, &need))
-                log_warning("agent %s: task %s reports resources that are not legal: none are booked", a->id,
-                        info->task_id->value);
-        t = task_add(f, a, role_of(f, info->resources, info->n_resources), message_copy(info),
-                message_copy(report->isolation), &need);
-        book(a, f, t->role, &need);
+        book(a, f, t->role, held);
         take_position(t, report);
         return t;
 }
@@ -242,8 +245,11 @@ static void tell_back(struct framework *f, struct task *t)
 /* Of a framework that speaks the scheduler API. */
 static void adopt_subscribed(struct report *r, struct framework *f, const Mete__Agent__TaskReport *report)
 {
-        struct task *t = adopt(r, f, report);
+        _cleanup_resources_ struct resources held = {};
+        struct task *t;
 
+        take_held(r, report, &held);
+        t = adopt(r, f, report, &held);
         if (r->before == AGENT_DISCONNECTED && !f->info->checkpoint)
                 kill_adopted(t, "which was told that it is lost"); /* when the agent disconnected */
         else if (r->back)
@@ -252,10 +258,13 @@ static void adopt_subscribed(struct report *r, struct framework *f, const Mete__
 
 static void adopt_in_process(struct report *r, struct framework *f, const Mete__Agent__TaskReport *report)
 {
-        bool wanted = f->ops && f->ops->adopt && f->ops->adopt(f, r->agent, report);
+        _cleanup_resources_ struct resources held = {};
         struct task *t;
+        bool wanted;
 
-        t = adopt(r, f, report);
+        take_held(r, report, &held);
+        wanted = f->ops && f->ops->adopt && f->ops->adopt(f, r->agent, report, &held);
+        t = adopt(r, f, report, &held);
         if (!wanted)
                 kill_adopted(t, "which does not know it");
         else if (f->ops->reported)
@@ -278,6 +287,17 @@ static void take_known(struct report *r, struct task *t, const Mete__Agent__Task
                 (void)agent_send_kill(r->agent, f->id, t->id, &t->kill, /* only_signal= */ false);
 }
 
+/* It was given up, and launched again elsewhere: only one of the two may go on. */
+static void take_replaced(struct report *r, const struct task *t, const Mete__Agent__TaskReport *report)
+{
+        Mete__Checkpoint__StoredKill kill = METE__CHECKPOINT__STORED_KILL__INIT;
+
+        log_warning("agent %s reports task %s, which runs on agent %s%s", r->agent->id, t->id, t->agent->id,
+                t->framework->ops && t->framework->ops->in_process ? ": killing this one" : "");
+        if (t->framework->ops && t->framework->ops->in_process && !task_state_is_terminal(report->state))
+                (void)agent_send_kill(r->agent, t->framework->id, t->id, &kill, /* only_signal= */ false);
+}
+
 static void take_task(struct report *r, const Mete__Agent__TaskReport *report)
 {
         struct master *m = r->agent->master;
@@ -288,8 +308,7 @@ static void take_task(struct report *r, const Mete__Agent__TaskReport *report)
         if (!f && framework_is_completed(m, report->framework_id->value))
                 return; /* the agent was told to end all of it */
         if (t && t->agent != r->agent)
-                log_warning(
-                        "agent %s reports task %s, which runs on agent %s", r->agent->id, id, t->agent->id);
+                take_replaced(r, t, report);
         else if (t)
                 take_known(r, t, report);
         else if (f && f->ops && !f->ops->in_process)

@@ -332,7 +332,8 @@ static void http_update(
 }
 
 /* It knows its tasks better than this master does, which may have just started. */
-static bool http_adopt(struct framework *f, struct agent *a, const Mete__Agent__TaskReport *report)
+static bool http_adopt(
+        struct framework *f, struct agent *a, const Mete__Agent__TaskReport *report, struct resources *held)
 {
         return true;
 }

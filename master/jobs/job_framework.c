@@ -151,9 +151,10 @@ static void framework_update(
 
 /* ---- agents ---- */
 
-static bool framework_adopt(struct framework *f, struct agent *a, const Mete__Agent__TaskReport *report)
+static bool is_wanted_back(
+        const struct framework *f, const struct agent *a, const Mete__Agent__TaskReport *report)
 {
-        struct job_task *t;
+        const struct job_task *t;
         uint32_t index;
         struct job *j;
 
@@ -163,6 +164,26 @@ static bool framework_adopt(struct framework *f, struct agent *a, const Mete__Ag
         if (t->queued || !str_equal(t->api->agent_id, a->id) || j->kill_wanted || t->kill_wanted)
                 return false;
         return !task_state_is_terminal(t->api->state) || t->lost_by_master;
+}
+
+/* What is frozen gave its cpus up, to others that the agent may report too. Unless it was to go on: then they are its own again. */
+static bool framework_adopt(
+        struct framework *f, struct agent *a, const Mete__Agent__TaskReport *report, struct resources *held)
+{
+        bool wanted = is_wanted_back(f, a, report);
+        uint32_t index;
+        struct job *j;
+
+        if (report->has_suspended && report->suspended &&
+                (!wanted || (job_task_find(jobs_of(f), report->task->task_id->value, &j, &index) >= 0 &&
+                                    j->tasks[index]->suspend_wanted))) {
+                struct resources kept = {};
+
+                job_suspended_keeps(held, &kept);
+                resources_done(held);
+                *held = kept;
+        }
+        return wanted;
 }
 
 static void framework_reported(
@@ -195,6 +216,8 @@ static void framework_reported(
                 t->api->has_started = true;
                 t->api->started = report->started;
         }
+        if (was_lost && report->has_suspended && report->suspended)
+                job_suspension_regained(t);
         if (was_lost)
                 task_runs(j, index);
         job_suspension_reported(j, index, live, report);

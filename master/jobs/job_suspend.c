@@ -222,6 +222,15 @@ void jobs_on_suspended(struct framework *f, struct agent *a, struct task *live,
         master_write(f->master, b, NULL, NULL);
 }
 
+void job_suspension_regained(struct job_task *t)
+{
+        double now = wall_seconds_now();
+
+        t->api->has_suspended_seconds = true;
+        t->api->suspended_seconds += MAX(now - t->changed, 0.0);
+        t->changed = now;
+}
+
 void job_suspension_reported(
         struct job *j, uint32_t index, struct task *live, const Mete__Agent__TaskReport *report)
 {

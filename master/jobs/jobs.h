@@ -225,6 +225,8 @@ void jobs_on_suspended(struct framework *f, struct agent *a, struct task *live,
 /* What an agent that registered reports. Within job_task_begin() and job_task_end(). */
 void job_suspension_reported(
         struct job *j, uint32_t index, struct task *live, const Mete__Agent__TaskReport *report);
+/* Its agent was given up, came back, and has it frozen: so it was all the while. */
+void job_suspension_regained(struct job_task *t);
 /* By its owner: all tasks, and what waits is held; or the one. `done` fires when it is on disk. */
 void job_suspend(struct job *j, store_done_handler done, void *userdata);
 void job_resume(struct job *j, store_done_handler done, void *userdata);

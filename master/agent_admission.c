@@ -173,9 +173,12 @@ static int check_room(struct master *m, const struct agent *a, struct http_reque
         size_t here =
                 m->agents_in[AGENT_RECOVERED] + m->agents_in[AGENT_ACTIVE] + m->agents_in[AGENT_DISCONNECTED];
 
-        if ((a && a->state != AGENT_UNREACHABLE) || here < AGENTS_MAX)
+        if ((a && a->state != AGENT_UNREACHABLE) || here < m->agents_max)
                 return 0;
-        http_respond_text(req, 503, "%d agents are known: no more are admitted", AGENTS_MAX);
+        http_respond_text(req, 503,
+                "%zu agents are known: no more than %zu are admitted, for each keeps one of the master's %zu "
+                "connections open (a higher limit of open files, RLIMIT_NOFILE, allows more)",
+                here, m->agents_max, m->connections_max);
         return -ENOSPC;
 }
 

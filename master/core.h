@@ -26,7 +26,6 @@
 #include "proto/scheduler.pb-c.h"
 #include "proto/validate.h"
 
-#define AGENTS_MAX 10000       /* that are here, or expected back */
 #define AGENTS_LOST_MAX 102400 /* unreachable and gone ones that are remembered; the oldest go first */
 #define AGENTS_LOST_MAX_SECONDS (14 * 86400)
 #define AGENTS_GC_NS (15 * 60 * NSEC_PER_SEC)
@@ -287,6 +286,8 @@ struct master {
         struct agent *agents;              /* k: id -> v, owned */
         size_t agents_in[AGENT_STATE_MAX]; /* of them, in each state */
         size_t agents_leaving;             /* of them, those with losses on their way to disk */
+        size_t agents_max;                 /* that are here, or expected back: see agents_max_of() */
+        size_t connections_max;
         struct agent *lost_agents;         /* DL: unreachable and gone ones, oldest first */
         struct loop_timer *agents_gc_timer;
         struct reconciliation *reconciliations; /* DL, owned: long answers, sent piece by piece */

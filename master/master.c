@@ -208,6 +208,15 @@ static void on_election(enum election_state state, void *userdata)
         offers_schedule(m);
 }
 
+/*
+ * An agent's commands come down a connection that is open all the time, and its calls go up one more, which is closed and opened again
+ * where connections are short. A quarter of all is left for those calls, frameworks and people.
+ */
+static size_t agents_max_of(size_t connections)
+{
+        return connections / 4 * 3;
+}
+
 static int start(struct master *m, struct error *e)
 {
         const struct http_server_options http = {.max_body_bytes = BODY_MAX,
@@ -216,6 +225,8 @@ static int start(struct master *m, struct error *e)
                         ? credentials_load(m->options->credentials, &m->credentials, e)
                         : 0;
 
+        m->connections_max = http.max_connections;
+        m->agents_max = agents_max_of(http.max_connections);
         if (r >= 0)
                 r = open_store(m, e);
         if (r >= 0)

@@ -12,7 +12,7 @@
 #include "master/core.h"
 
 #define WINDOWS_MAX 1000
-#define WINDOW_AGENTS_MAX 10000
+#define WINDOW_AGENTS_MAX 50000 /* ids of so many fit into a call */
 #define WINDOW_COMMENT_MAX 1024
 #define WINDOW_SECONDS_MAX (10 * 365 * 86400.0)
 

@@ -38,6 +38,7 @@ struct fixture {
         struct http_client *stream, *calls;
         char *agent_id, stream_id[UUID_TEXT_MAX];
         bool subscribed, answer_pings, stream_ended;
+        int stream_status; /* when it ended */
         struct commanded *commands;
         size_t n_commands;
         struct framework *f;
@@ -217,7 +218,10 @@ static inline bool hear(const void *data, size_t len, void *userdata)
 
 static inline void hear_end(const struct http_response *r, void *userdata)
 {
-        ((struct fixture *)userdata)->stream_ended = true;
+        struct fixture *x = userdata;
+
+        x->stream_ended = true;
+        x->stream_status = r->status;
 }
 
 static inline Mete__V1__ExecutorInfo *executor_info(const char *id)

@@ -242,6 +242,28 @@ static void test_a_goodbye(void **state)
 
 /* ---- gone ---- */
 
+/* No new one, and none that was given up; but who is known may come back. */
+static void test_no_more_agents_than_there_is_room_for(void **state)
+{
+        struct fixture x = {};
+        char *first;
+
+        fixture_start(&x);
+        assert_true(x.master->agents_max > 0 && x.master->agents_max < x.master->connections_max);
+        x.master->agents_max = 1;
+        join(&x, NULL, 0);
+        first = TAKE_PTR(x.agent_id);
+        join_begin(&x, NULL, 0);
+        WAIT_FOR(&x, x.stream_ended);
+        assert_false(x.subscribed);
+        assert_int_equal(x.stream_status, 503);
+        assert_int_equal(HASH_COUNT(x.master->agents), 1);
+        x.agent_id = first;
+        join(&x, NULL, 0);
+        assert_int_equal(state_of(&x), AGENT_ACTIVE);
+        fixture_stop(&x);
+}
+
 static void mark_gone(struct fixture *x)
 {
         agent_mark_gone(the_agent(x));
@@ -402,6 +424,7 @@ int main(void)
                 cmocka_unit_test(test_a_lost_connection_ends_what_does_not_checkpoint),
                 cmocka_unit_test(test_tasks_that_are_not_brought_back),
                 cmocka_unit_test(test_a_goodbye),
+                cmocka_unit_test(test_no_more_agents_than_there_is_room_for),
                 cmocka_unit_test(test_gone_for_ever),
                 cmocka_unit_test(test_an_unreachable_agent_is_gone),
                 cmocka_unit_test(test_the_call_that_marks_gone),

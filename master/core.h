@@ -288,7 +288,7 @@ struct master {
         size_t agents_leaving;             /* of them, those with losses on their way to disk */
         size_t agents_max;                 /* that are here, or expected back: see agents_max_of() */
         size_t connections_max;
-        struct agent *lost_agents;         /* DL: unreachable and gone ones, oldest first */
+        struct agent *lost_agents; /* DL: unreachable and gone ones, oldest first */
         struct loop_timer *agents_gc_timer;
         struct reconciliation *reconciliations; /* DL, owned: long answers, sent piece by piece */
         struct loop_timer *reconcile_timer;

@@ -74,17 +74,6 @@ void resources_as_held(const struct resources *held, const struct resources *wan
         *ret = all;
 }
 
-const struct resource *resources_find_volume(const struct resources *r, const char *role, const char *id)
-{
-        for (size_t i = 0; i < r->count; i++) {
-                const struct resource_traits *t = r->entries[i].traits;
-
-                if (t && str_equal(t->volume_id, id) && str_equal(resource_traits_role(t), role))
-                        return &r->entries[i];
-        }
-        return NULL;
-}
-
 /* ---- checks ---- */
 
 /* An amount of nothing is refused: it would vanish. */

@@ -39,5 +39,3 @@ int operation_evaluate(const struct operation_scope *scope, const Mete__V1__Offe
  * matches nothing stays as it is.
  */
 void resources_as_held(const struct resources *held, const struct resources *wanted, struct resources *ret);
-/* A volume of the role with this id; NULL: none. */
-const struct resource *resources_find_volume(const struct resources *r, const char *role, const char *id);

@@ -474,6 +474,17 @@ bool resource_allocatable_to(const struct resource *entry, const char *role)
         return !reserved || role_is_within(role, reserved);
 }
 
+const struct resource *resources_find_volume(const struct resources *r, const char *role, const char *id)
+{
+        for (size_t i = 0; i < r->count; i++) {
+                const struct resource_traits *t = r->entries[i].traits;
+
+                if (t && str_equal(t->volume_id, id) && str_equal(resource_traits_role(t), role))
+                        return &r->entries[i];
+        }
+        return NULL;
+}
+
 void resources_with_traits(
         const struct resources *r, const struct resource_traits *traits, struct resources *ret)
 {

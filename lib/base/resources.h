@@ -112,6 +112,8 @@ void resources_filter(const struct resources *r,
         struct resources *ret);
 /* May a framework in this role have the entry: not reserved, or for the role or one above it ("a" for "a/b")? Revocability is not asked. */
 bool resource_allocatable_to(const struct resource *entry, const char *role);
+/* A persistent volume with this id, reserved for exactly this role; NULL: none. Borrowed. */
+const struct resource *resources_find_volume(const struct resources *r, const char *role, const char *id);
 /* The same amounts with these traits in place of their own (NULL: none). */
 void resources_with_traits(
         const struct resources *r, const struct resource_traits *traits, struct resources *ret);

@@ -23,6 +23,8 @@ static const char *const reason_names[] = {
         [QUEUE_REASON_RESOURCES] = "RESOURCES",
         [QUEUE_REASON_NO_OFFERS] = "NO_OFFERS",
         [QUEUE_REASON_MAINTENANCE] = "MAINTENANCE",
+        [QUEUE_REASON_NO_VOLUME] = "NO_VOLUME",
+        [QUEUE_REASON_VOLUME_IN_USE] = "VOLUME_IN_USE",
         [QUEUE_REASON_SUSPENDED] = "SUSPENDED",
         [QUEUE_REASON_DISTINCT] = "DISTINCT",
 };
@@ -132,8 +134,9 @@ static void fill_warnings(struct explanation *e)
 {
         enum queue_reason reason = e->x.reason;
 
-        if (!e->sentence || (reason != QUEUE_REASON_CONSTRAINTS && reason != QUEUE_REASON_TOO_LARGE &&
-                                    reason != QUEUE_REASON_GANG_TOO_LARGE))
+        if (!e->sentence ||
+                (reason != QUEUE_REASON_CONSTRAINTS && reason != QUEUE_REASON_TOO_LARGE &&
+                        reason != QUEUE_REASON_GANG_TOO_LARGE && reason != QUEUE_REASON_NO_VOLUME))
                 return;
         e->warnings[0] = e->sentence;
         e->view.warnings = e->warnings;
@@ -381,7 +384,7 @@ static void plan(struct api_call *c, const Mete__Api__JobSpec *spec)
         struct explanation e = {};
         struct queue_job job;
 
-        job_spec_entry(spec, js->next_number, c->peer.name, wall_seconds(now), after, &job);
+        job_spec_entry(spec, jq->role, js->next_number, c->peer.name, wall_seconds(now), after, &job);
         queue_plan(jq->queue, &job, now, &e.x);
         fill(&e, c->master, jq, &job, spec);
         if (!e.sentence)

@@ -29,6 +29,73 @@ static int check_queue(const struct jobs *js, const Mete__Api__JobSpec *spec, st
                 F "queue: there is no queue '%s': one of those that LIST_QUEUES names is expected", text);
 }
 
+/* ---- volumes ---- */
+
+static const struct resource *volume_on(const struct agent *a, const char *role, const char *id)
+{
+        return a->gone_time > 0 ? NULL : resources_find_volume(&a->assignment.resources, role, id);
+}
+
+/* Of which role is there a volume with this id? NULL: of none. */
+static const char *role_of_volume(const struct master *m, const char *id)
+{
+        for (const struct agent *a = m->agents; a; a = a->hh.next) {
+                const struct resources *all = &a->assignment.resources;
+
+                for (size_t i = 0; a->gone_time <= 0 && i < all->count; i++)
+                        if (all->entries[i].traits && str_equal(all->entries[i].traits->volume_id, id))
+                                return resource_traits_role(all->entries[i].traits);
+        }
+        return NULL;
+}
+
+static int check_volume(
+        const struct master *m, const struct job_queue *jq, const char *id, size_t at, struct api_error *x)
+{
+        _cleanup_free_ char *field = xasprintf(F "volumes[%zu].volume_id", at);
+        const char *other = role_of_volume(m, id);
+
+        for (const struct agent *a = m->agents; a; a = a->hh.next)
+                if (volume_on(a, jq->role, id))
+                        return 0;
+        if (other)
+                return api_error_set(x, 400, field,
+                        "%s: volume '%s' is of role '%s': one of role '%s', queue '%s's, is expected", field,
+                        id, other, jq->role, jq->name);
+        return api_error_set(x, 400, field,
+                "%s: there is no volume '%s': one of those that LIST_VOLUMES names, of role '%s', is "
+                "expected",
+                field, id, jq->role);
+}
+
+static bool has_all_volumes(const struct agent *a, const struct job_queue *jq, const Mete__Api__JobSpec *spec)
+{
+        for (size_t i = 0; i < spec->n_volumes; i++)
+                if (!volume_on(a, jq->role, spec->volumes[i]->volume_id))
+                        return false;
+        return true;
+}
+
+/* Also those of agents that are away: these come back with them. */
+static int check_volumes(const struct master *m, const Mete__Api__JobSpec *spec, struct api_error *x)
+{
+        const struct job_queue *jq = job_queue_find(m->jobs->queues, spec->queue);
+
+        for (size_t i = 0; i < spec->n_volumes; i++)
+                if (check_volume(m, jq, spec->volumes[i]->volume_id, i, x) < 0)
+                        return -EINVAL;
+        if (spec->n_volumes == 0)
+                return 0;
+        for (const struct agent *a = m->agents; a; a = a->hh.next)
+                if (has_all_volumes(a, jq, spec))
+                        return 0;
+        return api_error_set(x, 400, F "volumes",
+                F "volumes: no agent has all %zu of them: volumes of one agent are expected",
+                spec->n_volumes);
+}
+
+/* ---- room ---- */
+
 static int check_room(const struct jobs *js, uint32_t count, struct api_error *x)
 {
         if (js->live_count >= JOBS_LIVE_MAX)
@@ -91,7 +158,7 @@ int job_spec_admit(struct api_call *c, Mete__Api__JobSpec *spec, struct api_erro
         if (job_spec_validate(spec, x) < 0 || check_deadline(spec, x) < 0 || check_queue(js, spec, x) < 0 ||
                 peer_take_user(&c->peer, spec, x) < 0 ||
                 job_spec_check_capacity(spec, js->queues->machines, x) < 0 ||
-                check_room(js, spec->count, x) < 0)
+                check_volumes(c->master, spec, x) < 0 || check_room(js, spec->count, x) < 0)
                 return -EINVAL;
         return resolve_after(js, spec, x);
 }

@@ -9,14 +9,28 @@ static struct wall_time wall_of(double seconds)
         return (struct wall_time){seconds > 0 ? (uint64_t)(seconds * 1e9) : 0};
 }
 
+/* A volume is used by one task at a time: two tasks of a job are never on the same machine. */
+static void take_volumes(
+        const Mete__Api__JobSpec *spec, const char *role, struct constraint *list, size_t *count)
+{
+        for (size_t i = 0; i < spec->n_volumes; i++)
+                constraint_volume(role, spec->volumes[i]->volume_id, &list[(*count)++]);
+        if (spec->n_volumes > 0)
+                list[(*count)++] = (struct constraint){
+                        .operator= CONSTRAINT_DISTINCT,
+                        .attribute = xstrdup("agent"),
+                };
+}
+
 /* They were checked when the job was submitted: one that a newer version refuses is left out, and said. */
-static void take_constraints(const Mete__Api__JobSpec *spec, uint64_t number, struct queue_job *ret)
+static void take_constraints(
+        const Mete__Api__JobSpec *spec, const char *role, uint64_t number, struct queue_job *ret)
 {
         struct constraint *list;
 
-        if (spec->n_constraints == 0)
+        if (spec->n_constraints == 0 && spec->n_volumes == 0)
                 return;
-        list = xcalloc(spec->n_constraints, sizeof(*list));
+        list = xcalloc(spec->n_constraints + spec->n_volumes + 1, sizeof(*list));
         ret->constraints = list;
         for (size_t i = 0; i < spec->n_constraints; i++) {
                 _cleanup_error_ struct error e = {};
@@ -27,10 +41,11 @@ static void take_constraints(const Mete__Api__JobSpec *spec, uint64_t number, st
                 else
                         ret->constraint_count++;
         }
+        take_volumes(spec, role, list, &ret->constraint_count);
 }
 
-void job_spec_entry(const Mete__Api__JobSpec *spec, uint64_t number, const char *user, double submitted,
-        const struct queue_dependency *after, struct queue_job *ret)
+void job_spec_entry(const Mete__Api__JobSpec *spec, const char *role, uint64_t number, const char *user,
+        double submitted, const struct queue_dependency *after, struct queue_job *ret)
 {
         *ret = (struct queue_job){
                 .number = number,
@@ -54,7 +69,7 @@ void job_spec_entry(const Mete__Api__JobSpec *spec, uint64_t number, const char 
                 .after_count = after ? spec->n_after : 0,
         };
         job_size(spec, &ret->size);
-        take_constraints(spec, number, ret);
+        take_constraints(spec, role, number, ret);
 }
 
 void job_entry_done(struct queue_job *entry)
@@ -114,7 +129,7 @@ void job_enqueue(struct job *j)
 
         if (job_ended(j) || j->queued)
                 return;
-        job_spec_entry(j->spec, j->number, j->user, j->submitted, j->after, &entry);
+        job_spec_entry(j->spec, j->queue->role, j->number, j->user, j->submitted, j->after, &entry);
         entry.held = j->held;
         j->queued = queue_add_job(q, &entry) >= 0;
         job_entry_done(&entry);

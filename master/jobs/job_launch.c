@@ -101,6 +101,24 @@ static Mete__V1__CommandInfo *command_new(
         return c;
 }
 
+/* A volume is seen where the job wants it, wherever its maker did. */
+static void place_volumes(const struct job *j, Mete__V1__TaskInfo *info)
+{
+        for (size_t i = 0; i < info->n_resources; i++) {
+                Mete__V1__Resource__DiskInfo *disk = info->resources[i]->disk;
+
+                for (size_t k = 0; disk && disk->persistence && k < j->spec->n_volumes; k++) {
+                        const Mete__Api__JobSpec__VolumeUse *use = j->spec->volumes[k];
+
+                        if (!str_equal(use->volume_id, disk->persistence->id))
+                                continue;
+                        set_string(&disk->volume->container_path, use->container_path);
+                        disk->volume->mode =
+                                use->read_only ? METE__V1__VOLUME__MODE__RO : METE__V1__VOLUME__MODE__RW;
+                }
+        }
+}
+
 Mete__V1__TaskInfo *job_task_info(const struct job *j, uint32_t index, const char *agent_id, const char *role,
         const struct resources *resources)
 {
@@ -115,6 +133,7 @@ Mete__V1__TaskInfo *job_task_info(const struct job *j, uint32_t index, const cha
         mete__v1__agent_id__init(info->agent_id);
         info->agent_id->value = xstrdup(agent_id);
         resources_to_proto(resources, role, /* with_role= */ false, &info->resources, &info->n_resources);
+        place_volumes(j, info);
         info->command = command_new(j, index, resources);
         /* MiB as a double: dividing by a power of two loses nothing, so the agent gets back the exact bytes. */
         info->n_limits = 2;

@@ -162,9 +162,9 @@ void job_view_plain(const struct job *j, struct job_view *ret);
 void job_view_done(struct job_view *v);
 
 /* ---- job_entry.c: what a queue knows of a job ---- */
-/* Borrows from its arguments, but for what job_entry_done() frees. after: as many as the spec has; NULL: all are satisfied. */
-void job_spec_entry(const Mete__Api__JobSpec *spec, uint64_t number, const char *user, double submitted,
-        const struct queue_dependency *after, struct queue_job *ret);
+/* role: of its queue. Borrows from its arguments, but for what job_entry_done() frees. after: as many as the spec has; NULL: all are satisfied. */
+void job_spec_entry(const Mete__Api__JobSpec *spec, const char *role, uint64_t number, const char *user,
+        double submitted, const struct queue_dependency *after, struct queue_job *ret);
 void job_entry_done(struct queue_job *entry);
 /* Into its queue, with all its tasks. */
 void job_enqueue(struct job *j);

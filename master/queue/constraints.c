@@ -130,6 +130,15 @@ int constraint_parse(const char *text, struct constraint *ret, struct error *e)
         return 0;
 }
 
+void constraint_volume(const char *role, const char *id, struct constraint *ret)
+{
+        *ret = (struct constraint){
+                .operator= CONSTRAINT_VOLUME,
+                .attribute = xstrdup(role),
+                .value = xstrdup(id),
+        };
+}
+
 void constraint_done(struct constraint *c)
 {
         free(c->attribute);
@@ -158,6 +167,8 @@ char *constraint_to_string(const struct constraint *c)
                 return xasprintf("!%s", c->attribute);
         case CONSTRAINT_DISTINCT:
                 return xasprintf(DISTINCT "%s", c->attribute);
+        case CONSTRAINT_VOLUME: /* no name of an attribute has a ':' */
+                return xasprintf("volume:%s:%s", c->attribute, c->value);
         default:
                 for (size_t i = 0; i < ELEMENTSOF(signs); i++)
                         if (signs[i].operator== c->operator)
@@ -239,6 +250,8 @@ bool constraint_holds(const struct constraint *c, const struct machine *m)
                 return value;
         case CONSTRAINT_ABSENT:
                 return !value;
+        case CONSTRAINT_VOLUME:
+                return resources_find_volume(&m->total, c->attribute, c->value);
         default:
                 return true;
         }

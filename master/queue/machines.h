@@ -36,6 +36,7 @@ enum constraint_operator {
         CONSTRAINT_EXISTS,    /* attribute */
         CONSTRAINT_ABSENT,    /* !attribute */
         CONSTRAINT_DISTINCT,  /* distinct:attribute: no two tasks of the job where its value is the same */
+        CONSTRAINT_VOLUME,    /* a persistent volume is there; not written by people: constraint_volume() */
         CONSTRAINT_OPERATOR_MAX,
         CONSTRAINT_OPERATOR_INVALID = -EINVAL,
 };
@@ -43,8 +44,8 @@ enum constraint_operator {
 #define CONSTRAINT_VALUE_MAX 256
 struct constraint {
         enum constraint_operator operator;
-        char *attribute; /* "hostname", "agent", "region", "zone", or the name of one of the agent's attributes */
-        char *value;
+        char *attribute; /* "hostname", "agent", "region", "zone", or the name of one of the agent's attributes; of VOLUME: the role */
+        char *value;         /* of VOLUME: its id */
         double number;       /* of LESS and GREATER */
         struct regex *regex; /* of MATCHES */
 };
@@ -52,10 +53,12 @@ struct constraint {
 bool constraint_attribute_legal(const char *name);
 /* "rack=r1", "hostname!=h3", "kernel~6\..*", "ssd", "!ssd", "mhz>2400", "distinct:rack". -EINVAL with a sentence. */
 int constraint_parse(const char *text, struct constraint *ret, struct error *e) WARN_UNUSED;
+/* The machine has the volume `id` that is reserved for `role`. */
+void constraint_volume(const char *role, const char *id, struct constraint *ret);
 void constraint_done(struct constraint *c);
 void constraint_copy(const struct constraint *from, struct constraint *ret);
 char *constraint_to_string(const struct constraint *c); /* the caller frees */
-/* DISTINCT holds where the attribute is: the rest is between tasks. */
+/* DISTINCT holds where the attribute is: the rest is between tasks. Whether somebody uses a volume is not asked. */
 bool constraint_holds(const struct constraint *c, const struct machine *m);
 /* The value of "hostname", "zone" or an attribute there; NULL: it has none. Borrowed. */
 const char *machine_value(const struct machine *m, const char *attribute);

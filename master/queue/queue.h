@@ -205,6 +205,8 @@ enum queue_reason {
         QUEUE_REASON_RESOURCES,      /* `detail` is missing on the machines that could hold it */
         QUEUE_REASON_NO_OFFERS, /* there is room here, but none was offered: roles with lower shares, quotas, other frameworks */
         QUEUE_REASON_MAINTENANCE, /* it would run into maintenance windows; the first ends at `when` */
+        QUEUE_REASON_NO_VOLUME, /* no usable machine has volume `detail` with what it wants besides; `nearest` has it, or none */
+        QUEUE_REASON_VOLUME_IN_USE, /* volume `detail`, on `nearest`, by blocking_job or, 0, somebody else */
         QUEUE_REASON_SUSPENDED,   /* its tasks are frozen and wait for CPU on their machines */
         QUEUE_REASON_DISTINCT, /* wherever it could run, its own tasks have each value of what must be distinct */
 };
@@ -224,6 +226,7 @@ struct queue_explanation {
         struct wall_time when;
         uint64_t missing_milli; /* of `detail`, on the machine that lacks least; "tasks" of a gang: in all */
         char nearest[256];      /* that machine's host name */
+        char unusable[32];      /* NO_VOLUME: why `nearest` may not be used; empty: it may */
         size_t machines;        /* registered and usable */
         size_t machines_matching; /* of them, that meet the constraints */
         size_t machines_large;    /* of them, that are large enough when idle */

@@ -21,6 +21,10 @@ struct view {
         const struct machine *nearest;
         size_t resource;        /* of which the nearest lacks most, by share */
         uint64_t missing, fits; /* fits: tasks that have a place now */
+        size_t volumes_taken;   /* large machines on which a volume is in use: */
+        const struct constraint *volume;
+        const struct machine *volume_on;
+        const struct run *volume_user; /* NULL: nobody of this queue */
 };
 
 static uint64_t lacking(const struct quantities *have, const struct quantities *need, size_t *ret_resource)
@@ -57,6 +61,23 @@ static void consider_nearest(struct view *v, const struct machine *m, const stru
         v->missing = resource < QUANTITIES_MAX ? need->of[resource] - have->of[resource] : 0;
 }
 
+static bool look_at_volumes(struct view *v, const struct host *h)
+{
+        const struct run *user = NULL;
+        const struct constraint *volume =
+                h->place ? place_lacks_volume(h->place, v->job->shape->key.set, &user) : NULL;
+
+        if (!volume)
+                return false;
+        if (!v->volume || (user && !v->volume_user)) {
+                v->volume = volume;
+                v->volume_on = h->machine;
+                v->volume_user = user;
+        }
+        v->volumes_taken++;
+        return true;
+}
+
 /* A machine that could hold a task when idle. */
 static void look_at_large(struct view *v, struct search *s, const struct host *h)
 {
@@ -69,6 +90,8 @@ static void look_at_large(struct view *v, struct search *s, const struct host *h
                 v->windows++;
                 v->window_end_ns = MIN(v->window_end_ns, h->machine->window_end.ns);
         }
+        if (look_at_volumes(v, h))
+                return;
         if (!search_distinct(s, (uint32_t)(h - v->q->hosts))) {
                 v->taken++;
                 return;
@@ -130,6 +153,32 @@ static void first_unusable(const struct machine *m, void *userdata)
                 set_detail(x, m->unusable);
 }
 
+struct volume_search {
+        const struct constraint *volume;
+        struct queue_explanation *x;
+};
+
+static void look_for_volume(const struct machine *m, void *userdata)
+{
+        struct volume_search *s = userdata;
+
+        if (!constraint_holds(s->volume, m) || s->x->nearest[0])
+                return;
+        (void)snprintf(s->x->nearest, sizeof(s->x->nearest), "%s", m->hostname);
+        (void)snprintf(s->x->unusable, sizeof(s->x->unusable), "%s", m->unusable ?: "");
+}
+
+/* Where is it then? */
+static void blame_volume(struct view *v, const struct constraint *volume)
+{
+        struct volume_search search = {volume, v->x};
+
+        v->x->reason = QUEUE_REASON_NO_VOLUME;
+        set_detail(v->x, volume->value);
+        v->x->nearest[0] = 0;
+        machines_each(v->q->machines, look_for_volume, &search);
+}
+
 /* The first constraint that leaves no machine of those that meet the ones before it. */
 static void blame_constraint(struct view *v)
 {
@@ -143,11 +192,21 @@ static void blame_constraint(struct view *v)
                         k++;
                 furthest = MAX(furthest, k);
         }
-        if (furthest < set->count) {
+        if (furthest < set->count && set->constraints[furthest].operator== CONSTRAINT_VOLUME) {
+                blame_volume(v, &set->constraints[furthest]);
+        } else if (furthest < set->count) {
                 _cleanup_free_ char *text = constraint_to_string(&set->constraints[furthest]);
 
                 set_detail(v->x, text);
         }
+}
+
+static void blame_user(struct view *v)
+{
+        v->x->reason = QUEUE_REASON_VOLUME_IN_USE;
+        v->x->blocking_job = v->volume_user ? v->volume_user->key.job->spec.number : 0;
+        set_detail(v->x, v->volume->value);
+        (void)snprintf(v->x->nearest, sizeof(v->x->nearest), "%s", v->volume_on->hostname);
 }
 
 static bool reason_of_machines(struct view *v)
@@ -169,6 +228,8 @@ static bool reason_of_machines(struct view *v)
         } else if (v->windows == x->machines_large) {
                 x->reason = QUEUE_REASON_MAINTENANCE;
                 x->when.ns = v->window_end_ns;
+        } else if (v->volumes_taken > 0 && v->volumes_taken + v->taken == x->machines_large) {
+                blame_user(v);
         } else if (v->taken == x->machines_large) {
                 x->reason = QUEUE_REASON_DISTINCT;
         } else {
@@ -327,6 +388,8 @@ static uint64_t expected_start(struct view *v)
 
         if (x->reason == QUEUE_REASON_BACKOFF)
                 return MAX(x->when.ns, x->now.ns);
+        if (x->reason == QUEUE_REASON_VOLUME_IN_USE && v->volume_user && v->volume_user->end_ns != TIME_NEVER)
+                return MAX(v->volume_user->end_ns, x->now.ns);
         if (x->reason != QUEUE_REASON_BEHIND && x->reason != QUEUE_REASON_RESOURCES &&
                 x->reason != QUEUE_REASON_NO_OFFERS)
                 return TIME_NEVER;

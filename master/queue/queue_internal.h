@@ -78,6 +78,7 @@ struct constraint_set {
         size_t count;
         size_t references;
         bool distinct;       /* one of them is between tasks */
+        bool volumes;        /* one of them is a volume, which only one task uses at a time */
         uint64_t generation; /* of the hosts, for which the rest holds */
         uint8_t *holds;      /* by host; NULL: no constraints, all of them */
         uint32_t *hosts;     /* for which it holds */
@@ -348,6 +349,17 @@ static inline bool set_holds(const struct constraint_set *set, uint32_t host)
         return !set->holds || set->holds[host];
 }
 const struct domain *domain_get(struct queue *q, const char *attribute);
+/*
+ * The first volume that a task of this set cannot have there now: it is not among what is offered, or a task of this queue has it
+ * (ret_user, else NULL there). NULL: all are here, or nothing is offered, and then nobody knows.
+ */
+const struct constraint *place_lacks_volume(
+        const struct place *p, const struct constraint_set *set, const struct run **ret_user);
+bool place_has_volumes(const struct place *p, const struct constraint_set *set);
+/* Moves the volumes of the set from what is free there to `to`. They are there. */
+void place_take_volumes(struct place *p, const struct constraint_set *set, struct resources *to);
+/* Is there a machine where a task of this set could have all its volumes, as far as is known? hosts_refresh() goes before. */
+bool volumes_somewhere(struct queue *q, struct constraint_set *set);
 
 bool gang_possible(struct queue *q, struct job *j);
 

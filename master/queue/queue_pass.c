@@ -61,6 +61,7 @@ static void launch(struct pass *pass, struct search *s, struct place *p)
         struct resources taken;
 
         quantities_take(&p->free, &j->spec.size, j->spec.ports, j->spec.cores, &taken);
+        place_take_volumes(p, j->shape->key.set, &taken);
         use_place(q, p, d, &taken);
         reservations_charge(p, &j->shape->key.need, s->end_ns);
         search_count(s, p, 1);
@@ -112,7 +113,8 @@ static bool gang_could_fit(struct queue *q, const struct job *j)
                 const struct place *p = q->hosts[i].place;
 
                 if (p && p->in_tree && set_holds(j->shape->key.set, i))
-                        found += quantities_times(&p->free_amounts, &j->shape->key.need, wanted - found);
+                        found += quantities_times(&p->free_amounts, &j->shape->key.need,
+                                j->shape->key.set->distinct ? 1 : wanted - found);
         }
         return found >= wanted;
 }
@@ -236,12 +238,20 @@ static void resume_before(struct pass *pass, const struct job *j)
 
 /* ---- jobs ---- */
 
-/* It found no place for all that it could start. The first such job gets a reservation. */
+/*
+ * It found no place for all that it could start. The first such job gets a reservation. Who waits for a volume does not: its place is
+ * where somebody uses that, and what that one leaves when it ends is enough for most; until then others may use what is free.
+ */
 static void job_is_left(struct pass *pass, struct search *s)
 {
         struct queue *q = pass->q;
         uint64_t at = TIME_NEVER;
 
+        if (!volumes_somewhere(q, s->job->shape->key.set)) {
+                pass->behind++;
+                cursor_pass(&pass->cursor, s->job);
+                return;
+        }
         if (q->head == 0) {
                 q->head = s->job->spec.number;
                 at = reserve_for_job(s);

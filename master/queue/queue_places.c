@@ -305,6 +305,7 @@ static struct constraint_set *set_get(struct queue *q, const struct queue_job *j
         for (size_t i = 0; i < set->count; i++) {
                 constraint_copy(&job->constraints[i], &set->constraints[i]);
                 set->distinct = set->distinct || set->constraints[i].operator== CONSTRAINT_DISTINCT;
+                set->volumes = set->volumes || set->constraints[i].operator== CONSTRAINT_VOLUME;
         }
         HASH_ADD_KEYPTR(hh, q->sets, set->key, strlen(set->key), set);
         return set;
@@ -350,6 +351,68 @@ void set_refresh(struct queue *q, struct constraint_set *set)
                         set->hosts[set->host_count++] = i;
         }
         q->matches += q->host_count * set->count;
+}
+
+/* ---- volumes ---- */
+
+static const struct run *user_of_volume(const struct place *p, const struct constraint *volume)
+{
+        for (uint32_t i = 0; i < p->run_count; i++)
+                if (resources_find_volume(&p->runs[i]->resources, volume->attribute, volume->value))
+                        return p->runs[i];
+        return NULL;
+}
+
+const struct constraint *place_lacks_volume(
+        const struct place *p, const struct constraint_set *set, const struct run **ret_user)
+{
+        for (size_t i = 0; set->volumes && i < set->count; i++) {
+                const struct constraint *c = &set->constraints[i];
+
+                if (c->operator!= CONSTRAINT_VOLUME ||
+                        resources_find_volume(&p->free, c->attribute, c->value))
+                        continue;
+                *ret_user = user_of_volume(p, c);
+                if (*ret_user || p->offers)
+                        return c;
+        }
+        return NULL;
+}
+
+bool place_has_volumes(const struct place *p, const struct constraint_set *set)
+{
+        const struct run *user;
+
+        return !set->volumes || !place_lacks_volume(p, set, &user);
+}
+
+void place_take_volumes(struct place *p, const struct constraint_set *set, struct resources *to)
+{
+        _cleanup_resources_ struct resources taken = {};
+
+        for (size_t i = 0; set->volumes && i < set->count; i++) {
+                const struct constraint *c = &set->constraints[i];
+
+                if (c->operator== CONSTRAINT_VOLUME)
+                        resources_add_entry(&taken, resources_find_volume(&p->free, c->attribute, c->value));
+        }
+        if (resources_subtract(&p->free, &taken) < 0)
+                assert(!"a volume that is there is not");
+        resources_add(to, &taken);
+}
+
+bool volumes_somewhere(struct queue *q, struct constraint_set *set)
+{
+        if (!set->volumes)
+                return true;
+        set_refresh(q, set);
+        for (size_t i = 0; i < set->host_count; i++) {
+                const struct place *p = q->hosts[set->hosts[i]].place;
+
+                if (!p || place_has_volumes(p, set))
+                        return true;
+        }
+        return false;
 }
 
 /* ---- shapes ---- */

@@ -250,6 +250,7 @@ static bool is_open_to(struct search *s, uint32_t host)
                 if (goes_first(s, r))
                         return false;
         return h->place && set_holds(s->job->shape->key.set, host) &&
+               place_has_volumes(h->place, s->job->shape->key.set) &&
                quantities_within(&s->job->shape->key.need, &h->total) &&
                window_allows(h->machine, s->now_ns, s->end_ns) && search_distinct(s, host);
 }

@@ -123,7 +123,7 @@ static bool suits(struct search *s, uint32_t host)
         const struct shape *shape = s->job->shape;
         const struct host *h = &s->q->hosts[host];
 
-        return h->place && set_holds(shape->key.set, host) &&
+        return h->place && set_holds(shape->key.set, host) && place_has_volumes(h->place, shape->key.set) &&
                quantities_within(&shape->key.need, &h->total) && search_distinct(s, host);
 }
 

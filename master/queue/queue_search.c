@@ -100,7 +100,7 @@ static bool consider(struct search *s, struct place *p)
         const struct shape *shape = s->job->shape;
         uint64_t score;
 
-        if (!set_holds(shape->key.set, p->host))
+        if (!set_holds(shape->key.set, p->host) || !place_has_volumes(p, shape->key.set))
                 return true;
         if (!window_allows(place_host(s->q, p)->machine, s->now_ns, s->end_ns) ||
                 !reservations_allow(p, &shape->key.need, s->end_ns) || !search_distinct(s, p->host)) {

@@ -161,6 +161,21 @@ static void put_state(struct buffer *out, const struct queue_explanation *x, con
                 buffer_printf(out, "none of %zu machines meets the constraint %s%s", x->machines, x->detail,
                         job->constraint_count > 1 ? " together with those before it" : "");
                 break;
+        case QUEUE_REASON_NO_VOLUME:
+                buffer_printf(out, "no machine that it may use has volume %s%s%s", x->detail,
+                        x->nearest[0] ? "; it is on " : "", x->nearest);
+                if (x->unusable[0])
+                        buffer_printf(out, ", which is %s", x->unusable);
+                break;
+        case QUEUE_REASON_VOLUME_IN_USE:
+                buffer_printf(out, "volume %s on %s is in use by ", x->detail, x->nearest);
+                if (x->blocking_job == job->number)
+                        buffer_puts(out, "another of its tasks");
+                else if (x->blocking_job > 0)
+                        buffer_printf(out, "job %ju", (uintmax_t)x->blocking_job);
+                else
+                        buffer_puts(out, "somebody else");
+                break;
         default:
                 break;
         }

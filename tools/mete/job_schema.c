@@ -60,7 +60,10 @@ static const struct {
                 "{\"maximum\": 1000}"},
         {"JobSpec.exclusive_cores", "Whole cores for each task that nobody else runs on; at most cpus.",
                 NULL},
-        {"JobSpec.volumes", "Persistent volumes that the tasks use.", "{\"maxItems\": 64}"},
+        {"JobSpec.volumes",
+                "Persistent volumes of the queue's role, all of one machine: the tasks run there, one at a "
+                "time.",
+                "{\"maxItems\": 64}"},
         {"Array.first", "The first number.", NULL},
         {"Array.last", "The last number, or the next one below it that a step reaches.", NULL},
         {"Array.step", "From one number to the next.", "{\"minimum\": 1}"},

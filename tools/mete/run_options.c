@@ -48,7 +48,7 @@ const struct option_row run_option_rows[] = {
         ROW("exclusive-cores", 0, OPTION_U64, exclusive_cores, "N",
                 "that many whole cores that nobody else runs on", UINT32_MAX, NULL),
         ROW("volume", 'v', OPTION_STRINGS, volumes, "ID:PATH[:ro]",
-                "a persistent volume at this path; repeatable", 0, NULL),
+                "a persistent volume of the queue's role at this path; repeatable", 0, NULL),
         ROW("cpus", 'c', OPTION_MILLI, milli_cpus, "CORES", "cores to book: 0.5, 2 (default: 1)", 0,
                 "Partition of each task"),
         ROW("cpus-limit", 0, OPTION_MILLI, milli_cpus_limit, "CORES",

@@ -5,10 +5,22 @@
 #include "lib/base/utf8.h"
 #include "master/api/api.h"
 
-/* All of them, or the one. */
+/* NULL: there is nothing to warn of. */
+static char *warning_of(const struct job_queue *jq)
+{
+        const struct queue_config *c = queue_get_config(jq->queue);
+
+        if (c->preemption == QUEUE_PREEMPT_NONE || queue_policy_preempts(c->policy))
+                return NULL;
+        return xasprintf("queue %s: the policy %s preempts nobody: priority and srtf do",
+                jq->name, queue_policy_to_string(c->policy));
+}
+
+/* All of them, or the one that was set. */
 static void respond_queues(
         struct master *m, struct http_request *req, enum codec codec, struct job_queue *only)
 {
+        _cleanup_free_ char *warning = only ? warning_of(only) : NULL;
         size_t max = HASH_COUNT(m->jobs->queues->by_name), n = 0;
         _cleanup_free_ Mete__Api__Queue *views = xcalloc(max + 1, sizeof(*views));
         _cleanup_free_ Mete__Api__Queue **list = xcalloc(max + 1, sizeof(*list));
@@ -24,6 +36,8 @@ static void respond_queues(
         response.type = METE__API__RESPONSE__TYPE__LIST_QUEUES;
         response.queues = list;
         response.n_queues = n;
+        response.warnings = &warning;
+        response.n_warnings = warning ? 1 : 0;
         api_respond(req, codec, 200, &response.base);
         for (size_t i = 0; i < n; i++)
                 job_queue_view_done(&views[i]);

@@ -35,6 +35,7 @@ enum queue_policy {
 };
 const char *queue_policy_to_string(enum queue_policy p);
 enum queue_policy queue_policy_from_string(const char *s);
+bool queue_policy_preempts(enum queue_policy p); /* may somebody that waits go before somebody that runs? */
 
 enum queue_preemption {
         QUEUE_PREEMPT_NONE,

@@ -23,10 +23,14 @@ struct offering {
         struct quantities left; /* free there when the task has started */
 };
 
+bool queue_policy_preempts(enum queue_policy p)
+{
+        return p == QUEUE_PRIORITY || p == QUEUE_SRTF;
+}
+
 static bool policy_preempts(const struct queue *q)
 {
-        return q->config.preemption != QUEUE_PREEMPT_NONE &&
-               (q->config.policy == QUEUE_PRIORITY || q->config.policy == QUEUE_SRTF);
+        return q->config.preemption != QUEUE_PREEMPT_NONE && queue_policy_preempts(q->config.policy);
 }
 
 bool preempt_looks(const struct queue *q)

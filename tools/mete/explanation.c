@@ -54,7 +54,7 @@ static void print_start(const Mete__Api__Explanation *x, double now, FILE *f)
                         text_distance_in_time(x->expected_start, now, distance),
                         text_time(x->expected_start, now, clock),
                         x->reserved ? "; a place is kept for it" : "");
-        else if (waits(x))
+        else if (waits(x) && !str_equal(x->reason, "SUSPENDED"))
                 print_field(f, "starts", "cannot be told%s", x->reserved ? "; a place is kept for it" : "");
         if (x->has_expected_end)
                 print_field(f, "ends", "%s, at %s", text_distance_in_time(x->expected_end, now, distance),
@@ -143,10 +143,8 @@ static void print_factors(const Mete__Api__Explanation *x, FILE *f)
                 _cleanup_free_ char *name = text_safe(factor->name), *value = text_safe(factor->value);
                 int at = fprintf(f, "  %-*s %s", FACTOR_WIDTH, name, value);
 
-                if (at > NOTE_COLUMN) {
-                        fputc('\n', f);
-                        at = 0;
-                }
+                if (at > NOTE_COLUMN && factor->note)
+                        at += fprintf(f, ",");
                 text_print_wrapped(f, factor->note ? factor->note : "", (size_t)MAX(at, 0), NOTE_COLUMN);
         }
 }

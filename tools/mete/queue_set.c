@@ -34,7 +34,7 @@ static const struct option_row set_rows[] = {
         ROW("half-life", OPTION_DURATION, half_life_ns, "DURATION",
                 "after which usage counts half, with fair (default: 1d)", 0, NULL),
         ROW("preemption", OPTION_STRING, preemption, "none|suspend|requeue",
-                "what running tasks may suffer for a job that goes before them (default: none)", 0,
+                "what running tasks may suffer for a job that goes before them by priority or srtf (default: none)", 0,
                 "Preemption"),
         ROW("grace", OPTION_DURATION, grace_ns, "DURATION", "not before a task ran so long (default: 30s)", 0,
                 NULL),
@@ -186,7 +186,7 @@ static int run_remove(void *options, int argc, char **argv, struct error *e)
 }
 
 static const char *const set_examples[] = {
-        "mete queue set short --policy sjf --preemption suspend",
+        "mete queue set short --policy srtf --preemption suspend",
         "make a queue, or change it; what is not given stays as it is",
         "mete queue set default --policy fair --half-life 12h",
         "in the queue that is always there, users take turns by what they used lately",

@@ -210,9 +210,9 @@ static const char *const examples[] = {
         "the queues, and what waits in each, in order",
         "mete queue short",
         "everything about one",
-        "mete queue set short --policy sjf --preemption suspend --ageing 1h",
-        "the shortest job first; longer ones that run are frozen for it; nobody waits much more than an hour "
-        "for others",
+        "mete queue set short --policy srtf --preemption suspend --ageing 1h",
+        "what has least left to run first, tasks with more left are frozen for it; who waited an hour goes "
+        "before all",
         NULL,
 };
 

@@ -12,8 +12,8 @@ static char *warning_of(const struct job_queue *jq)
 
         if (c->preemption == QUEUE_PREEMPT_NONE || queue_policy_preempts(c->policy))
                 return NULL;
-        return xasprintf("queue %s: the policy %s preempts nobody: priority and srtf do",
-                jq->name, queue_policy_to_string(c->policy));
+        return xasprintf("queue %s: the policy %s preempts nobody: priority and srtf do", jq->name,
+                queue_policy_to_string(c->policy));
 }
 
 /* All of them, or the one that was set. */

@@ -146,8 +146,9 @@ static void put_state(struct buffer *out, const struct queue_explanation *x, con
                 buffer_printf(out, "as many of its tasks run as it allows (%u)", job->parallel_max);
                 break;
         case QUEUE_REASON_SUSPENDED:
-                buffer_puts(out, "some or all of its tasks are suspended for others, and go on when there is CPU on "
-                                  "their machines");
+                buffer_puts(out,
+                        "some or all of its tasks are suspended for others, and go on when there is CPU on "
+                        "their machines");
                 break;
         case QUEUE_REASON_DISTINCT:
                 put_distinct(out, x, job);
@@ -159,8 +160,8 @@ static void put_state(struct buffer *out, const struct queue_explanation *x, con
                         buffer_puts(out, "no agent is registered");
                 break;
         case QUEUE_REASON_CONSTRAINTS:
-                buffer_printf(out, "none of %zu usable machines meets the constraint %s%s", x->machines, x->detail,
-                        job->constraint_count > 1 ? " together with those before it" : "");
+                buffer_printf(out, "none of %zu usable machines meets the constraint %s%s", x->machines,
+                        x->detail, job->constraint_count > 1 ? " together with those before it" : "");
                 break;
         case QUEUE_REASON_NO_VOLUME:
                 buffer_printf(out, "no machine that it may use has volume %s%s%s", x->detail,

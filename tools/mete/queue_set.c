@@ -34,8 +34,9 @@ static const struct option_row set_rows[] = {
         ROW("half-life", OPTION_DURATION, half_life_ns, "DURATION",
                 "after which usage counts half, with fair (default: 1d)", 0, NULL),
         ROW("preemption", OPTION_STRING, preemption, "none|suspend|requeue",
-                "what running tasks may suffer for a job that goes before them by priority or srtf (default: none)", 0,
-                "Preemption"),
+                "what running tasks may suffer for a job that goes before them by priority or srtf (default: "
+                "none)",
+                0, "Preemption"),
         ROW("grace", OPTION_DURATION, grace_ns, "DURATION", "not before a task ran so long (default: 30s)", 0,
                 NULL),
         ROW("min-gain", OPTION_DURATION, min_gain_ns, "DURATION", "not for less (default: 10s)", 0, NULL),

@@ -68,8 +68,8 @@ static void test_queues(void **state)
         expect(&c, "{\"type\": \"LIST_QUEUES\"}", "queues.0.policy", "fifo");
         expect(&c, SET("{\"name\": \"night\", \"policy\": \"sjf\"}"), "queues.0.role", "night");
         assert_null(strstr(c.body, "warnings"));
-        expect(&c, SET("{\"name\": \"night\", \"policy\": \"sjf\", \"preemption\": \"suspend\"}"), "warnings.0",
-                "queue night: the policy sjf preempts nobody: priority and srtf do");
+        expect(&c, SET("{\"name\": \"night\", \"policy\": \"sjf\", \"preemption\": \"suspend\"}"),
+                "warnings.0", "queue night: the policy sjf preempts nobody: priority and srtf do");
         json_decref(call(&c, 200, SET("{\"name\": \"night\", \"policy\": \"sjf\"}")));
         json_decref(call(&c, 409, SET("{\"name\": \"other\", \"role\": \"night\"}")));
         json_decref(call(&c, 400, SET("{\"name\": \"other\", \"policy\": \"lottery\"}")));

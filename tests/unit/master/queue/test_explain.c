@@ -86,7 +86,8 @@ static void test_machines(void **state)
         assert_string_equal(x.detail, "ssd");
         assert_int_equal(x.machines, 2);
         assert_int_equal(x.machines_matching, 0);
-        expect_sentence(&w, 1, "none of 2 usable machines meets the constraint ssd together with those before it");
+        expect_sentence(
+                &w, 1, "none of 2 usable machines meets the constraint ssd together with those before it");
         x = explain(&w, 2);
         assert_int_equal(x.reason, QUEUE_REASON_TOO_LARGE);
         assert_string_equal(x.detail, "cpus");

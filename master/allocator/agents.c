@@ -233,19 +233,21 @@ static void subtract_what_is_there(struct resources *r, const struct resource *e
         }
 }
 
+/* As long as the list of who has to do with the agent: only where it was given more than there is. */
 static void free_from_totals(struct agent_slot *agent)
 {
+        const struct pair *pair;
+
         resources_done(&agent->free);
         resources_copy(&agent->total, &agent->free);
         agent->overcommitted = false;
-        for (size_t i = 0; i < agent->pair_count; i++) {
-                const struct resources *held = &agent->pairs[i].pair->held;
-
-                if (resources_subtract(&agent->free, held) >= 0)
+        DL_FOREACH2(agent->pairs, pair, agent_next)
+        {
+                if (resources_subtract(&agent->free, &pair->held) >= 0)
                         continue;
                 agent->overcommitted = true;
-                for (size_t j = 0; j < held->count; j++)
-                        subtract_what_is_there(&agent->free, &held->entries[j]);
+                for (size_t j = 0; j < pair->held.count; j++)
+                        subtract_what_is_there(&agent->free, &pair->held.entries[j]);
         }
 }
 

@@ -34,6 +34,7 @@ struct pair {
         size_t filter_count;
         bool expired; /* a filter ran out: the agent is to be looked at for this client; in agent.expired */
         struct pair *prev, *next; /* in client.pairs */
+        struct pair *agent_prev, *agent_next; /* in agent.pairs */
         struct pair *expired_prev, *expired_next;
 };
 
@@ -97,14 +98,16 @@ struct role {
 
 struct pair_slot {
         uint64_t client; /* its number */
-        struct pair *pair;
+        struct pair *pair; /* NULL: empty */
 };
 
 struct agent_slot {
         char *id;
         struct resources total, free;
-        struct pair_slot *pairs; /* sorted by client, owned */
-        size_t pair_count, pair_capacity;
+        struct pair *pairs; /* DL, owned */
+        size_t pair_count;
+        struct pair_slot *slots; /* the same by client: a hash table, see bookings.c */
+        size_t slot_count;       /* a power of two, or 0 */
         struct pair *expired;    /* DL */
         struct refused *refused; /* what was refused last; a reference */
         bool refused_is_free;    /* ... is what is free now, or more */
@@ -118,10 +121,10 @@ struct agent_slot {
         bool mixed;            /* ... or revocable: not everybody may have all of it */
         uint64_t considered;   /* generation in which nobody took it; 0: must be looked at */
         uint64_t epoch;        /* raised to forget all filters at once */
-        uint64_t stale_below; /* pairs of clients with lower numbers may have such filters yet; 0: none has */
+        size_t stale_pairs;    /* so many, the first ones, may have such filters yet */
         struct agent_slot *prev, *next;             /* in allocator.available */
         struct agent_slot *again_prev, *again_next; /* in allocator.again, while `expired` is not empty */
-        struct agent_slot *stale_prev, *stale_next; /* in allocator.stale, while gone or stale_below > 0 */
+        struct agent_slot *stale_prev, *stale_next; /* in allocator.stale, while gone or stale_pairs > 0 */
         UT_hash_handle hh;
 };
 
@@ -246,8 +249,6 @@ void vector_add(struct resources *r, const struct resources *other);
 /* These do not touch what is free: see agent_slot_take(), agent_slot_give(). */
 void book(struct allocator *a, struct agent_slot *agent, struct client *client, const struct resources *r);
 int unbook(struct allocator *a, struct agent_slot *agent, struct client *client, const struct resources *r);
-/* Where the pair of the client with this number is, or would go. */
-size_t pair_place(const struct agent_slot *agent, uint64_t client_number);
 
 /* offer.c */
 /*

@@ -4,46 +4,71 @@
 
 #include "master/allocator/allocator_internal.h"
 
-size_t pair_place(const struct agent_slot *agent, uint64_t client_number)
+/* ---- the table of an agent's pairs: open addressing, linear probing, at most three quarters full ---- */
+
+/* Numbers of clients follow one another: multiplied by the golden ratio they are spread, and the upper bits of that taken. */
+static size_t slot_home(const struct agent_slot *agent, uint64_t client)
 {
-        size_t low = 0, high = agent->pair_count;
+        return (size_t)((client * UINT64_C(0x9e3779b97f4a7c15)) >> 32) & (agent->slot_count - 1);
+}
 
-        while (low < high) {
-                size_t middle = low + (high - low) / 2;
+/* Of the client, or the empty one where it would be. */
+static size_t slot_of(const struct agent_slot *agent, uint64_t client)
+{
+        size_t at = slot_home(agent, client);
 
-                if (agent->pairs[middle].client < client_number)
-                        low = middle + 1;
-                else
-                        high = middle;
+        while (agent->slots[at].pair && agent->slots[at].client != client)
+                at = (at + 1) & (agent->slot_count - 1);
+        return at;
+}
+
+static void slots_grow(struct agent_slot *agent)
+{
+        size_t count = MAX(agent->slot_count * 2, (size_t)2);
+        struct pair *pair;
+
+        free(agent->slots);
+        agent->slots = xcalloc(count, sizeof(*agent->slots));
+        agent->slot_count = count;
+        DL_FOREACH2(agent->pairs, pair, agent_next)
+        agent->slots[slot_of(agent, pair->client->number)] = (struct pair_slot){pair->client->number, pair};
+}
+
+/* Those behind it that an empty slot would hide from their search move up. */
+static void slot_empty(struct agent_slot *agent, size_t hole)
+{
+        size_t mask = agent->slot_count - 1;
+
+        for (size_t at = (hole + 1) & mask; agent->slots[at].pair; at = (at + 1) & mask) {
+                size_t home = slot_home(agent, agent->slots[at].client);
+
+                if (((at - home) & mask) < ((at - hole) & mask))
+                        continue;
+                agent->slots[hole] = agent->slots[at];
+                hole = at;
         }
-        return low;
+        agent->slots[hole] = (struct pair_slot){};
 }
 
 struct pair *pair_find(const struct agent_slot *agent, const struct client *client)
 {
-        size_t at = pair_place(agent, client->number);
-
-        return at < agent->pair_count && agent->pairs[at].client == client->number ? agent->pairs[at].pair
-                                                                                   : NULL;
+        return agent->pair_count > 0 ? agent->slots[slot_of(agent, client->number)].pair : NULL;
 }
 
 struct pair *pair_get(struct agent_slot *agent, struct client *client)
 {
-        size_t at = pair_place(agent, client->number);
-        struct pair *pair;
+        struct pair *pair = pair_find(agent, client);
 
-        if (at < agent->pair_count && agent->pairs[at].client == client->number)
-                return agent->pairs[at].pair;
-        if (agent->pair_count == agent->pair_capacity) {
-                agent->pair_capacity = MAX(agent->pair_capacity * 2, (size_t)2);
-                agent->pairs = xrealloc(agent->pairs, agent->pair_capacity * sizeof(*agent->pairs));
-        }
-        memmove(agent->pairs + at + 1, agent->pairs + at, (agent->pair_count - at) * sizeof(*agent->pairs));
-        agent->pair_count++;
+        if (pair)
+                return pair;
+        if ((agent->pair_count + 1) * 4 > agent->slot_count * 3)
+                slots_grow(agent);
         pair = NEW0(struct pair);
         pair->agent = agent;
         pair->client = client;
-        agent->pairs[at] = (struct pair_slot){client->number, pair};
+        agent->slots[slot_of(agent, client->number)] = (struct pair_slot){client->number, pair};
+        agent->pair_count++;
+        DL_APPEND2(agent->pairs, pair, agent_prev, agent_next);
         DL_APPEND(client->pairs, pair);
         return pair;
 }
@@ -51,13 +76,12 @@ struct pair *pair_get(struct agent_slot *agent, struct client *client)
 void pair_free_if_unused(struct allocator *a, struct pair *pair)
 {
         struct agent_slot *agent = pair->agent;
-        size_t at;
 
         if (pair->expired || pair->filters || !resources_empty(&pair->held))
                 return;
-        at = pair_place(agent, pair->client->number);
+        slot_empty(agent, slot_of(agent, pair->client->number));
         agent->pair_count--;
-        memmove(agent->pairs + at, agent->pairs + at + 1, (agent->pair_count - at) * sizeof(*agent->pairs));
+        DL_DELETE2(agent->pairs, pair, agent_prev, agent_next);
         DL_DELETE(pair->client->pairs, pair);
         resources_done(&pair->held); /* an empty one may keep its room */
         free(pair);

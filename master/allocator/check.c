@@ -50,31 +50,45 @@ static void sum_up(const struct allocator *a, const struct resources *r, enum su
 static int check_agent_free(const struct agent_slot *agent, struct error *e)
 {
         _cleanup_resources_ struct resources both = {};
+        const struct pair *pair;
 
         if (agent->overcommitted)
                 return 0; /* it has less than its tasks hold: nothing to balance */
         resources_copy(&agent->free, &both);
-        for (size_t i = 0; i < agent->pair_count; i++)
-                resources_add(&both, &agent->pairs[i].pair->held);
+        DL_FOREACH2(agent->pairs, pair, agent_next)
+        resources_add(&both, &pair->held);
         return check_same("allocated + free", agent->id, &both, &agent->total, e);
+}
+
+static int check_pair(const struct agent_slot *agent, const struct pair *pair, bool may_be_stale, struct error *e)
+{
+        size_t filters = 0;
+
+        if (pair_find(agent, pair->client) != pair)
+                return error_set(e, -EUCLEAN, "agent %s does not find a pair of its own", agent->id);
+        if (resources_empty(&pair->held) && !pair->filters && !pair->expired)
+                return error_set(e, -EUCLEAN, "agent %s keeps an empty booking", agent->id);
+        for (const struct filter *f = pair->filters; f; f = f->same, filters++)
+                if (f->agent_epoch != agent->epoch && !may_be_stale)
+                        return error_set(e, -EUCLEAN, "agent %s keeps what it forgot", agent->id);
+        if (filters != pair->filter_count)
+                return error_set(e, -EUCLEAN, "a pair of agent %s miscounts its filters", agent->id);
+        return 0;
 }
 
 static int check_pairs(const struct agent_slot *agent, struct error *e)
 {
-        for (size_t i = 0; i < agent->pair_count; i++) {
-                const struct pair *pair = agent->pairs[i].pair;
-                size_t filters = 0;
+        const struct pair *pair;
+        size_t count = 0;
+        int r = 0;
 
-                if (i > 0 && agent->pairs[i - 1].client >= agent->pairs[i].client)
-                        return error_set(e, -EUCLEAN, "the pairs of agent %s are out of order", agent->id);
-                if (resources_empty(&pair->held) && !pair->filters && !pair->expired)
-                        return error_set(e, -EUCLEAN, "agent %s keeps an empty booking", agent->id);
-                for (const struct filter *f = pair->filters; f; f = f->same, filters++)
-                        if (f->agent_epoch != agent->epoch && pair->client->number >= agent->stale_below)
-                                return error_set(e, -EUCLEAN, "agent %s keeps what it forgot", agent->id);
-                if (filters != pair->filter_count)
-                        return error_set(e, -EUCLEAN, "a pair of agent %s miscounts its filters", agent->id);
-        }
+        DL_FOREACH2(agent->pairs, pair, agent_next)
+        if (r >= 0)
+                r = check_pair(agent, pair, count++ < agent->stale_pairs, e);
+        if (r < 0)
+                return r;
+        if (count != agent->pair_count || count > agent->slot_count)
+                return error_set(e, -EUCLEAN, "agent %s miscounts its pairs", agent->id);
         if (agent->refused &&
                 agent->refused_is_free != resources_contains(&agent->refused->resources, &agent->free))
                 return error_set(e, -EUCLEAN, "agent %s mistakes what is refused", agent->id);
@@ -162,9 +176,10 @@ static void sums_done(struct sums *s)
 static void sum_held(const struct allocator *a, const struct agent_slot *agent, const struct role *role,
         const struct client *client, struct sums *ret)
 {
-        for (size_t i = 0; i < agent->pair_count; i++) {
-                const struct pair *pair = agent->pairs[i].pair;
+        const struct pair *pair;
 
+        DL_FOREACH2(agent->pairs, pair, agent_next)
+        {
                 if (client ? pair->client != client : !role_is_within(pair->client->role->name, role->name))
                         continue;
                 sum_up(a, &pair->held, SUM_ALL, NULL, &ret->all);

@@ -37,14 +37,14 @@ void agent_slot_depart(struct allocator *a, struct agent_slot *agent)
         agent->gone = true;
         agent->active = false;
         agent->epoch++;
-        if (agent->stale_below == 0)
+        if (agent->stale_pairs == 0)
                 DL_APPEND2(a->stale, agent, stale_prev, stale_next);
 }
 
 static void agent_slot_free(struct agent_slot *agent)
 {
         refused_unref(agent->refused);
-        free(agent->pairs);
+        free(agent->slots);
         free(agent->id);
         free(agent);
 }
@@ -89,34 +89,37 @@ static size_t clear_departed(struct allocator *a)
         return 1;
 }
 
-/* Of one pair, those filters that the agent forgot. */
+/* Those of its filters that the agent forgot. It becomes the last pair. */
 static size_t pair_forget(struct allocator *a, struct pair *pair)
 {
         struct filter *f, *next;
+        struct agent_slot *agent = pair->agent;
         size_t steps = 1;
 
+        DL_DELETE2(agent->pairs, pair, agent_prev, agent_next);
+        DL_APPEND2(agent->pairs, pair, agent_prev, agent_next);
         for (f = pair->filters; f; f = next, steps++) {
                 next = f->same;
-                if (f->agent_epoch != pair->agent->epoch)
+                if (f->agent_epoch != agent->epoch)
                         filter_free(a, f);
         }
         pair_free_if_unused(a, pair);
         return steps;
 }
 
-/* From the last pair to the first: pairs that are added in between are of now and come behind those, or refuse nothing stale. */
+/* Pairs are appended, so those that may be stale are the first ones. Fewer are left when some went otherwise. */
 static size_t clear_stale(struct allocator *a)
 {
         struct agent_slot *agent = a->stale;
-        size_t count = agent->gone ? agent->pair_count : pair_place(agent, agent->stale_below);
-        struct pair *pair = count > 0 ? agent->pairs[count - 1].pair : NULL;
 
-        if (pair) {
-                agent->stale_below = pair->client->number;
-                return agent->gone ? pair_clear(a, pair) : pair_forget(a, pair);
+        if (agent->pairs && agent->gone)
+                return pair_clear(a, agent->pairs);
+        if (agent->pairs && agent->stale_pairs > 0) {
+                agent->stale_pairs--;
+                return pair_forget(a, agent->pairs);
         }
         DL_DELETE2(a->stale, agent, stale_prev, stale_next);
-        agent->stale_below = 0;
+        agent->stale_pairs = 0;
         if (agent->gone)
                 agent_slot_free(agent);
         return 1;

@@ -121,9 +121,9 @@ void filters_forget_agent(struct allocator *a, struct agent_slot *agent)
         if (agent->pair_count == 0)
                 return;
         agent->epoch++;
-        if (agent->stale_below == 0)
+        if (agent->stale_pairs == 0)
                 DL_APPEND2(a->stale, agent, stale_prev, stale_next);
-        agent->stale_below = agent->pairs[agent->pair_count - 1].client + 1;
+        agent->stale_pairs = agent->pair_count;
 }
 
 /* Those of the pair that its client or its agent forgot. */

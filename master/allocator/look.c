@@ -142,13 +142,14 @@ static size_t pair_bytes(const struct agent_slot *agent, const struct pair *pair
 
 static size_t agent_bytes(const struct agent_slot *agent)
 {
+        const struct pair *pair;
         size_t bytes = sizeof(*agent) + strlen(agent->id) + 1 + resources_bytes(&agent->total) +
-                       resources_bytes(&agent->free) + agent->pair_capacity * sizeof(*agent->pairs);
+                       resources_bytes(&agent->free) + agent->slot_count * sizeof(*agent->slots);
 
         if (agent->refused)
                 bytes += sizeof(*agent->refused) + resources_bytes(&agent->refused->resources);
-        for (size_t i = 0; i < agent->pair_count; i++)
-                bytes += pair_bytes(agent, agent->pairs[i].pair);
+        DL_FOREACH2(agent->pairs, pair, agent_next)
+        bytes += pair_bytes(agent, pair);
         return bytes;
 }
 

@@ -33,7 +33,7 @@ struct pair {
         struct filter *filters; /* by `same`, owned: none of them says less than another and ends sooner */
         size_t filter_count;
         bool expired; /* a filter ran out: the agent is to be looked at for this client; in agent.expired */
-        struct pair *prev, *next; /* in client.pairs */
+        struct pair *prev, *next;             /* in client.pairs */
         struct pair *agent_prev, *agent_next; /* in agent.pairs */
         struct pair *expired_prev, *expired_next;
 };
@@ -97,7 +97,7 @@ struct role {
 };
 
 struct pair_slot {
-        uint64_t client; /* its number */
+        uint64_t client;   /* its number */
         struct pair *pair; /* NULL: empty */
 };
 

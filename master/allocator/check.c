@@ -60,7 +60,8 @@ static int check_agent_free(const struct agent_slot *agent, struct error *e)
         return check_same("allocated + free", agent->id, &both, &agent->total, e);
 }
 
-static int check_pair(const struct agent_slot *agent, const struct pair *pair, bool may_be_stale, struct error *e)
+static int check_pair(
+        const struct agent_slot *agent, const struct pair *pair, bool may_be_stale, struct error *e)
 {
         size_t filters = 0;
 

@@ -225,8 +225,7 @@ static void fill_agent(struct world *w, size_t agent)
                 struct allocator_usage use = use_of(w, f);
 
                 MUST(allocator_allocate(w->a, agent_of(w, agent), &use));
-                MUST(allocator_recover(
-                        w->a, agent_of(w, agent), &use, at(0), REFUSE_SECONDS * NSEC_PER_SEC));
+                MUST(allocator_recover(w->a, agent_of(w, agent), &use, at(0), REFUSE_SECONDS * NSEC_PER_SEC));
         }
         for (size_t f = agent; f < agent + HOLDERS; f++) {
                 struct allocator_usage use = use_of(w, f);

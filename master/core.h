@@ -220,6 +220,8 @@ struct framework_ops {
         void (*usage)(struct framework *f, const char *task_id, const Mete__Api__TaskUsage *usage);
         /* Agents came, went or changed size. */
         void (*agents_changed)(struct framework *f, struct agent *a, bool gone);
+        /* What a role may have is another amount now. */
+        void (*quotas_changed)(struct framework *f);
         /*
          * How what is about to be launched is isolated; borrowed. The executor is that of the framework's own or NULL; the task is NULL
          * for the container of an executor that several tasks share.

@@ -154,6 +154,9 @@ const char *allocator_limiting_role(const struct allocator *a, const char *role,
 /* How much of this scalar is free on active agents beyond what guarantees of other roles hold back. */
 uint64_t allocator_unclaimed(const struct allocator *a, const char *role, const char *resource);
 
+/* How much is free there besides, and is not offered to the role as guarantees of others are not met yet. */
+uint64_t allocator_withheld(const struct allocator *a, const char *role, const char *resource);
+
 /* Bytes that the allocator holds, by its own count: per agent and in all. */
 size_t allocator_memory(const struct allocator *a);
 

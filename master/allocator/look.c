@@ -108,6 +108,14 @@ uint64_t allocator_unclaimed(const struct allocator *a, const char *name, const 
         return MIN(amounts_get(&a->firm_free, scalar), role_allowed(a, role_nearest(a, name), scalar));
 }
 
+uint64_t allocator_withheld(const struct allocator *a, const char *name, const char *resource)
+{
+        size_t scalar = scalar_find(&a->names, resource);
+        uint64_t unreserved = amounts_get(&a->firm_free, scalar);
+
+        return unreserved - MIN(unreserved, role_allowed(a, role_nearest(a, name), scalar));
+}
+
 /* ---- memory ---- */
 
 static size_t resources_bytes(const struct resources *r)

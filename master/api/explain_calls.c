@@ -8,6 +8,7 @@
 
 #include "lib/base/table.h"
 #include "master/api/api.h"
+#include "master/operator/standing.h"
 
 static const char *const reason_names[] = {
         [QUEUE_REASON_NONE] = "NONE",
@@ -26,6 +27,7 @@ static const char *const reason_names[] = {
         [QUEUE_REASON_NO_VOLUME] = "NO_VOLUME",
         [QUEUE_REASON_VOLUME_IN_USE] = "VOLUME_IN_USE",
         [QUEUE_REASON_SUSPENDED] = "SUSPENDED",
+        [QUEUE_REASON_QUOTA] = "QUOTA",
         [QUEUE_REASON_DISTINCT] = "DISTINCT",
 };
 
@@ -132,11 +134,7 @@ static void fill_times(struct explanation *e, const Mete__Api__JobSpec *spec)
 /* What keeps it waiting for ever, as things are. */
 static void fill_warnings(struct explanation *e)
 {
-        enum queue_reason reason = e->x.reason;
-
-        if (!e->sentence ||
-                (reason != QUEUE_REASON_CONSTRAINTS && reason != QUEUE_REASON_TOO_LARGE &&
-                        reason != QUEUE_REASON_GANG_TOO_LARGE && reason != QUEUE_REASON_NO_VOLUME))
+        if (!e->sentence || !queue_reason_lasts(e->x.reason))
                 return;
         e->warnings[0] = e->sentence;
         e->view.warnings = e->warnings;
@@ -145,9 +143,20 @@ static void fill_warnings(struct explanation *e)
 
 /* ---- what only the allocator knows ---- */
 
-/* Of the role or one above it, the first limit that leaves less than one task needs. */
-static bool find_limit(const struct allocator *a, const char *role, const struct resources *size,
-        struct allocator_quota *ret_quota, char **ret_role)
+/* What counts against the quota, without what the queues hold in offers: that is there for their jobs. */
+static uint64_t used_of(const struct master *m, const struct allocator_role_view *role, const char *resource)
+{
+        uint64_t consumed = resources_scalar(role->consumed, resource), held = 0;
+
+        for (const struct offer *o = m->queue_framework->offers; o; o = o->framework_next)
+                if (role_is_within(o->role, role->name))
+                        held += resources_plain_scalar(&o->resources, resource);
+        return consumed - MIN(consumed, held);
+}
+
+/* Of the role or one above it, the first limit that leaves less than so many tasks need; unused: than they would need if nothing ran. */
+static bool find_limit(const struct master *m, const char *role, const struct resources *size, uint64_t tasks,
+        bool unused, struct allocator_quota *ret_quota, char **ret_role)
 {
         _cleanup_free_ char *name = xstrdup(role);
 
@@ -156,18 +165,67 @@ static bool find_limit(const struct allocator *a, const char *role, const struct
 
                 if (slash != name)
                         *slash = 0;
-                if (allocator_role(a, name, &view))
+                if (allocator_role(m->allocator, name, &view))
                         for (size_t i = 0; i < view.quota_count; i++) {
                                 const struct allocator_quota *q = &view.quotas[i];
-                                uint64_t consumed = resources_scalar(view.consumed, q->name);
+                                uint64_t consumed = unused ? 0 : used_of(m, &view, q->name);
+                                uint64_t need = resources_scalar(size, q->name) * tasks;
 
-                                if (q->limit_milli == QUOTA_NO_LIMIT ||
-                                        consumed + resources_scalar(size, q->name) <= q->limit_milli)
+                                if (q->limit_milli == QUOTA_NO_LIMIT || need == 0 ||
+                                        consumed + need <= q->limit_milli)
                                         continue;
                                 *ret_quota = *q;
                                 *ret_role = xstrdup(name);
                                 return true;
                         }
+        }
+        return false;
+}
+
+struct owed {
+        const char *resource, *role; /* whose tasks wait */
+        uint64_t milli;
+        char *found; /* owned: the role of which most of the guarantee is not met */
+};
+
+static void look_for_owed(const struct allocator_role_view *role, void *userdata)
+{
+        struct owed *o = userdata;
+
+        if (role_is_within(o->role, role->name))
+                return;
+        for (size_t i = 0; i < role->quota_count; i++) {
+                uint64_t guarantee = role->quotas[i].guarantee_milli;
+                uint64_t consumed = resources_scalar(role->consumed, o->resource);
+
+                if (!str_equal(role->quotas[i].name, o->resource) || guarantee <= consumed ||
+                        guarantee - consumed <= o->milli)
+                        continue;
+                o->milli = guarantee - consumed;
+                set_string(&o->found, role->name);
+        }
+}
+
+/* Is there enough of everything, only that others have a right to it? */
+static bool find_guarantee(const struct allocator *a, const char *role, const struct resources *size,
+        char **ret_role, char **ret_sentence)
+{
+        for (size_t i = 0; i < size->count; i++) {
+                const char *name = size->entries[i].name;
+                uint64_t need = resources_scalar(size, name), left = allocator_unclaimed(a, role, name);
+                uint64_t withheld = allocator_withheld(a, role, name);
+                struct owed o = {.resource = name, .role = role};
+
+                if (left >= need || left + withheld < need)
+                        continue;
+                allocator_each_role(a, look_for_owed, &o);
+                if (!o.found)
+                        continue;
+                *ret_sentence = xasprintf("of %.10g %s that are free %.10g are kept for guarantees that are "
+                                          "not met yet, of role %s above all: less is left than a task needs",
+                        milli_to_double(left + withheld), name, milli_to_double(withheld), o.found);
+                *ret_role = o.found;
+                return true;
         }
         return false;
 }
@@ -223,23 +281,46 @@ static void add_reserved(const struct master *m, const struct job_queue *jq, str
         }
 }
 
-static void ask_allocator(const struct master *m, const struct job_queue *jq, const struct resources *size,
+/* A quota, its own or another one's: what the queue says of machines is not the reason then. */
+static bool is_stopped_by_quota(const struct master *m, const struct job_queue *jq,
+        const struct queue_job *job, struct explanation *e)
+{
+        bool lasting = e->x.reason == QUEUE_REASON_QUOTA;
+        struct allocator_quota quota;
+        char *sentence = NULL;
+
+        if (find_limit(
+                    m, jq->role, &job->size, job->gang ? job->count : 1, lasting, &quota, &e->limiting_role))
+                sentence =
+                        xasprintf("the quota of role %s allows %.10g of %s, and what is in use leaves less "
+                                  "than %s",
+                                e->limiting_role, milli_to_double(quota.limit_milli), quota.name,
+                                job->gang ? "its tasks need at once" : "a task needs");
+        else if (!find_guarantee(m->allocator, jq->role, &job->size, &e->limiting_role, &sentence))
+                return false;
+        e->view.limiting_role = e->limiting_role;
+        if (lasting) {
+                free(sentence);
+                return true;
+        }
+        e->view.reason = (char *)"QUOTA";
+        free(e->sentence);
+        e->sentence = sentence;
+        e->view.has_expected_start = e->view.has_expected_end = false; /* the queue knows of machines only */
+        return true;
+}
+
+static void ask_allocator(const struct master *m, const struct job_queue *jq, const struct queue_job *job,
         struct explanation *e)
 {
         struct going_before g = {.role = jq->role, .share = allocator_role_share(m->allocator, jq->role)};
-        struct allocator_quota quota;
 
-        if (e->x.reason != QUEUE_REASON_RESOURCES && e->x.reason != QUEUE_REASON_NO_OFFERS)
+        if (e->x.reason != QUEUE_REASON_RESOURCES && e->x.reason != QUEUE_REASON_NO_OFFERS &&
+                e->x.reason != QUEUE_REASON_QUOTA &&
+                (e->x.reason != QUEUE_REASON_NONE || !e->x.has_expected_start))
                 return;
-        if (find_limit(m->allocator, jq->role, size, &quota, &e->limiting_role)) {
-                e->view.reason = (char *)"QUOTA";
-                e->view.limiting_role = e->limiting_role;
-                free(e->sentence);
-                e->sentence = xasprintf("the quota of role %s allows %.10g of %s, and what is in use leaves "
-                                        "less than a task needs",
-                        e->limiting_role, milli_to_double(quota.limit_milli), quota.name);
+        if (is_stopped_by_quota(m, jq, job, e))
                 return;
-        }
         if (e->x.reason != QUEUE_REASON_NO_OFFERS) {
                 add_reserved(m, jq, e);
                 return;
@@ -284,7 +365,7 @@ static void fill(struct explanation *e, const struct master *m, const struct job
         fill_machines(e);
         fill_times(e, spec);
         fill_warnings(e);
-        ask_allocator(m, jq, &job->size, e);
+        ask_allocator(m, jq, job, e);
 }
 
 static uint32_t suspended_by_owner(const struct job *j)
@@ -375,8 +456,29 @@ static struct queue_dependency *dependencies(const struct jobs *js, const Mete__
         return after;
 }
 
+struct supply_source {
+        const struct master *master;
+        const char *role;
+};
+
+static bool is_for_role(const struct resource *entry, const void *role)
+{
+        return resource_allocatable_to(entry, role);
+}
+
+static void supply_on(void *userdata, const char *id, struct resources *ret)
+{
+        const struct supply_source *s = userdata;
+        const struct agent *a = agent_find(s->master, id);
+        const struct resources *free = a ? allocator_agent_free(s->master->allocator, id) : NULL;
+
+        if (free && !agent_unusable(a))
+                resources_filter(free, is_for_role, s->role, ret);
+}
+
 static void plan(struct api_call *c, const Mete__Api__JobSpec *spec)
 {
+        struct supply_source source = {c->master, NULL};
         struct jobs *js = c->master->jobs;
         const struct job_queue *jq = job_queue_find(js->queues, spec->queue);
         _cleanup_free_ struct queue_dependency *after = dependencies(js, spec);
@@ -384,8 +486,9 @@ static void plan(struct api_call *c, const Mete__Api__JobSpec *spec)
         struct explanation e = {};
         struct queue_job job;
 
+        source.role = jq->role;
         job_spec_entry(spec, jq->role, js->next_number, c->peer.name, wall_seconds(now), after, &job);
-        queue_plan(jq->queue, &job, now, &e.x);
+        queue_plan(jq->queue, &job, now, &(struct queue_supply){supply_on, &source}, &e.x);
         fill(&e, c->master, jq, &job, spec);
         if (!e.sentence)
                 e.sentence = xstrdup("it would start now");

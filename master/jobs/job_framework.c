@@ -313,6 +313,14 @@ static const Mete__Api__Isolation *framework_isolation(
         return job_task_find(jobs_of(f), task->task_id->value, &j, &index) < 0 ? NULL : j->spec->isolation;
 }
 
+static void framework_quotas_changed(struct framework *f)
+{
+        for (struct job_queue *jq = jobs_of(f)->queues->by_name; jq; jq = jq->hh.next) {
+                job_queue_refresh_limits(jq);
+                job_queue_schedule(jq, /* fresh= */ true);
+        }
+}
+
 const struct framework_ops job_framework_ops = {
         .in_process = true,
         .offer = jobs_on_offer,
@@ -324,5 +332,6 @@ const struct framework_ops job_framework_ops = {
         .suspended = jobs_on_suspended,
         .usage = framework_usage,
         .agents_changed = jobs_on_agent,
+        .quotas_changed = framework_quotas_changed,
         .isolation = framework_isolation,
 };

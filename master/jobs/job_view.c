@@ -38,8 +38,7 @@ static void explain(const struct job *j, struct job_view *ret)
                 return;
         ret->reason = queue_explanation_sentence(&x, queue_find_job(j->queue->queue, j->number));
         ret->job.pending_reason = ret->reason;
-        if (!ret->reason || (x.reason != QUEUE_REASON_CONSTRAINTS && x.reason != QUEUE_REASON_TOO_LARGE &&
-                                    x.reason != QUEUE_REASON_GANG_TOO_LARGE))
+        if (!ret->reason || !queue_reason_lasts(x.reason))
                 return;
         ret->warnings[0] = ret->reason;
         ret->job.warnings = ret->warnings;

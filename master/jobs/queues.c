@@ -30,6 +30,43 @@ struct job_queue *job_queue_of_role(const struct job_queues *qs, const char *rol
         return NULL;
 }
 
+/* The least of what the role and those above it are allowed. */
+static void take_limits(const struct allocator_role_view *role, struct queue_limit **limits, size_t *count)
+{
+        for (size_t i = 0; i < role->quota_count; i++) {
+                const struct allocator_quota *q = &role->quotas[i];
+                size_t k = 0;
+
+                if (q->limit_milli == QUOTA_NO_LIMIT)
+                        continue;
+                while (k < *count && !str_equal((*limits)[k].name, q->name))
+                        k++;
+                if (k == *count) {
+                        *limits = xrealloc(*limits, ++*count * sizeof(**limits));
+                        (*limits)[k] = (struct queue_limit){.milli = q->limit_milli};
+                        (void)snprintf((*limits)[k].name, sizeof((*limits)[k].name), "%s", q->name);
+                }
+                (*limits)[k].milli = MIN((*limits)[k].milli, q->limit_milli);
+        }
+}
+
+void job_queue_refresh_limits(struct job_queue *jq)
+{
+        const struct allocator *a = jq->all->master->allocator;
+        _cleanup_free_ char *role = xstrdup(jq->role);
+        _cleanup_free_ struct queue_limit *limits = NULL;
+        struct allocator_role_view view;
+        size_t count = 0;
+
+        for (char *slash = role; slash; slash = strrchr(role, '/')) {
+                if (slash != role)
+                        *slash = 0;
+                if (allocator_role(a, role, &view))
+                        take_limits(&view, &limits, &count);
+        }
+        queue_set_limits(jq->queue, limits, count);
+}
+
 static struct job_queue *queue_make(
         struct job_queues *qs, const char *name, const char *role, const struct queue_config *config)
 {
@@ -40,6 +77,7 @@ static struct job_queue *queue_make(
         jq->role = xstrdup(role);
         jq->queue = queue_new(config, qs->machines, qs->estimates);
         HASH_ADD_KEYPTR(hh, qs->by_name, jq->name, strlen(jq->name), jq);
+        job_queue_refresh_limits(jq);
         return jq;
 }
 

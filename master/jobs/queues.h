@@ -50,6 +50,8 @@ int job_queue_check(const struct job_queues *qs, const Mete__Api__Queue *asked,
 /* Makes it, or changes it: checked before. Into the batch too. */
 struct job_queue *job_queue_set(struct job_queues *qs, const char *name, const char *role,
         const struct queue_config *config, struct store_batch *b);
+/* What quotas allow its role: after they changed. */
+void job_queue_refresh_limits(struct job_queue *jq);
 void job_queue_remove(struct job_queue *jq, struct store_batch *b);
 /* From the store; before the jobs are. */
 int job_queues_recover(struct job_queues *qs, struct error *e) WARN_UNUSED;

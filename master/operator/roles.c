@@ -363,8 +363,11 @@ static void apply_quota(struct roles *rs, const char *role)
 {
         const struct role_settings *s = find(rs, role);
         struct allocator *a = rs->master->allocator;
+        struct framework *queue = rs->master->queue_framework;
 
         allocator_set_quota(a, role, s ? s->quotas : NULL, s ? s->quota_count : 0);
+        if (queue && queue->ops->quotas_changed)
+                queue->ops->quotas_changed(queue);
         for (size_t i = 0; s && i < s->quota_count; i++) {
                 if (s->quotas[i].limit_milli != QUOTA_NO_LIMIT)
                         rescind_above_limit(rs->master, role, &s->quotas[i]);

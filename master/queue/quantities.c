@@ -27,8 +27,7 @@ size_t quantities_lacking(const struct quantities *have, const struct quantities
         return i;
 }
 
-/* QUANTITIES_MAX: nobody asked for it. */
-static size_t place_of(const struct quantity_names *names, const char *name)
+size_t quantity_place(const struct quantity_names *names, const char *name)
 {
         if (strcmp(name, "cpus") == 0)
                 return QUANTITY_CPUS;
@@ -50,7 +49,7 @@ int quantities_of_size(struct quantity_names *names, const struct resources *siz
 
                 if (e->kind != RESOURCE_SCALAR)
                         continue;
-                place = place_of(names, e->name);
+                place = quantity_place(names, e->name);
                 if (place == QUANTITIES_MAX) {
                         if (names->count == ELEMENTSOF(names->names))
                                 return -E2BIG;
@@ -89,7 +88,7 @@ void quantities_available(
                 if (!usable(e))
                         continue;
                 if (e->kind == RESOURCE_SCALAR) {
-                        place = place_of(names, e->name);
+                        place = quantity_place(names, e->name);
                         if (place < QUANTITIES_MAX)
                                 ret->of[place] += e->milli;
                 } else if (e->kind == RESOURCE_RANGES && strcmp(e->name, "ports") == 0) {

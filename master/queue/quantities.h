@@ -49,6 +49,8 @@ uint64_t quantities_times(const struct quantities *have, const struct quantities
 /* The lowest place of which `have` has less than `need`; QUANTITIES_MAX: none. */
 size_t quantities_lacking(const struct quantities *have, const struct quantities *need);
 
+/* QUANTITIES_MAX: nobody asked for it. */
+size_t quantity_place(const struct quantity_names *names, const char *name);
 const char *quantity_name(const struct quantity_names *names, size_t place);
 /* Of a task: its scalars. -E2BIG when there are more names than places. */
 int quantities_of_size(

@@ -72,6 +72,7 @@ struct queue *queue_free(struct queue *q)
         }
         hosts_done(q);
         free(q->reservations);
+        free(q->limits);
         free(q);
         return NULL;
 }

@@ -74,6 +74,14 @@ DEFINE_CLEANUP(struct queue, queue_free)
 void queue_configure(struct queue *q, const struct queue_config *config); /* jobs are put in order anew */
 const struct queue_config *queue_get_config(const struct queue *q);
 
+/* What all that runs in the role may have together, of a scalar. */
+struct queue_limit {
+        char name[RESOURCE_NAME_MAX];
+        uint64_t milli;
+};
+/* All of them; of other scalars there is none. Jobs that need more at once are as impossible as those that no machine could hold. */
+void queue_set_limits(struct queue *q, const struct queue_limit *limits, size_t count);
+
 /* ---- jobs ---- */
 
 #define QUEUE_PRIORITY_MAX 1000
@@ -209,6 +217,7 @@ enum queue_reason {
         QUEUE_REASON_NO_VOLUME, /* no usable machine has volume `detail` with what it wants besides; `nearest` has it, or none */
         QUEUE_REASON_VOLUME_IN_USE, /* volume `detail`, on `nearest`, by blocking_job or, 0, somebody else */
         QUEUE_REASON_SUSPENDED,     /* its tasks are frozen and wait for CPU on their machines */
+        QUEUE_REASON_QUOTA, /* its role may never have as much of `detail`: at most limit_milli */
         QUEUE_REASON_DISTINCT, /* wherever it could run, its own tasks have each value of what must be distinct */
 };
 struct queue_factor {
@@ -217,6 +226,8 @@ struct queue_factor {
         char value[64];
         char note[96]; /* where the value comes from: "declared", "mean of 4.2 earlier runs", "after 24h" */
 };
+/* As things are, it never starts: people are warned of that. */
+bool queue_reason_lasts(enum queue_reason reason);
 #define QUEUE_FACTORS_MAX 8
 #define QUEUE_VICTIMS_MAX 16
 struct queue_explanation {
@@ -225,6 +236,7 @@ struct queue_explanation {
         char detail[RESOURCE_NAME_MAX + CONSTRAINT_VALUE_MAX];
         uint64_t blocking_job; /* 0: none */
         struct wall_time when;
+        uint64_t limit_milli;
         uint64_t missing_milli; /* of `detail`, on the machine that lacks least; "tasks" of a gang: in all */
         char nearest[256];      /* that machine's host name */
         char unusable[32];      /* NO_VOLUME: why `nearest` may not be used; empty: it may */
@@ -252,9 +264,17 @@ struct queue_explanation {
 };
 /* -ENOENT. */
 int queue_explain(const struct queue *q, uint64_t job, struct wall_time now, struct queue_explanation *ret);
-/* As if it were submitted now with all its tasks waiting; nothing changes. job->number is the one that it would get. */
-void queue_plan(
-        struct queue *q, const struct queue_job *job, struct wall_time now, struct queue_explanation *ret);
+/* What could be offered on the agent beyond the offers that the queue holds; ret is empty before. */
+struct queue_supply {
+        void (*on)(void *userdata, const char *agent, struct resources *ret);
+        void *userdata;
+};
+/*
+ * As if it were submitted now with all its tasks waiting; nothing changes. job->number is the one that it would get. supply: a queue in
+ * which nothing waits holds no offers, and still a job may start at once: QUEUE_REASON_NONE with an expected start. NULL: not known.
+ */
+void queue_plan(struct queue *q, const struct queue_job *job, struct wall_time now,
+        const struct queue_supply *supply, struct queue_explanation *ret);
 /* One sentence, which the caller frees; NULL for QUEUE_REASON_NONE. job: the size of its tasks is named. */
 char *queue_explanation_sentence(const struct queue_explanation *x, const struct queue_job *job);
 /* The same for a job that is in the queue, for lists: without a forecast for those that nothing is kept for, and without victims. NULL when none of its tasks waits. */

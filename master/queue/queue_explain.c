@@ -209,6 +209,20 @@ static void blame_user(struct view *v)
         (void)snprintf(v->x->nearest, sizeof(v->x->nearest), "%s", v->volume_on->hostname);
 }
 
+/* Its role may never have enough for one of its tasks, or for a gang. */
+static bool beyond_limits(struct view *v)
+{
+        const struct job *j = v->job;
+        uint64_t tasks = queue_job_is_gang(j) ? j->waiting : 1;
+        const struct queue_limit *limit;
+
+        if (limits_times(v->q, &j->shape->key.need, tasks, &limit) >= tasks)
+                return false;
+        set_detail(v->x, limit->name);
+        v->x->limit_milli = limit->milli;
+        return true;
+}
+
 static bool reason_of_machines(struct view *v)
 {
         struct queue_explanation *x = v->x;
@@ -223,6 +237,8 @@ static bool reason_of_machines(struct view *v)
                 x->reason = QUEUE_REASON_TOO_LARGE;
                 set_detail(x, quantity_name(&v->q->names, v->resource));
                 x->missing_milli = v->missing;
+        } else if (beyond_limits(v)) {
+                x->reason = QUEUE_REASON_QUOTA;
         } else if (queue_job_is_gang(v->job) && !gang_possible(v->q, v->job)) {
                 x->reason = QUEUE_REASON_GANG_TOO_LARGE;
         } else if (v->windows == x->machines_large) {
@@ -480,8 +496,59 @@ int queue_explain(const struct queue *q, uint64_t number, struct wall_time now, 
         return 0;
 }
 
-void queue_plan(
-        struct queue *q, const struct queue_job *job, struct wall_time now, struct queue_explanation *ret)
+/* Tasks of the job for which the machine has room, with what could be offered there. */
+static uint64_t tasks_supplied(
+        struct search *s, uint32_t host, const struct queue_supply *supply, uint64_t wanted)
+{
+        const struct host *h = &s->q->hosts[host];
+        const struct shape *shape = s->job->shape;
+        _cleanup_resources_ struct resources more = {};
+        struct quantities free;
+
+        if (!set_holds(shape->key.set, host) || !quantities_within(&shape->key.need, &h->total) ||
+                !window_allows(h->machine, s->now_ns, s->end_ns) || !search_distinct(s, host))
+                return 0;
+        supply->on(supply->userdata, h->machine->id, &more);
+        quantities_available(&s->q->names, &more, &free);
+        if (h->place)
+                quantities_add(&free, &h->place->free_amounts);
+        return quantities_times(&free, &shape->key.need, wanted);
+}
+
+/* Nobody goes before it, and what it needs can be offered. Of a gang on distinct machines that is not found out. */
+static void starts_at_once(
+        struct queue *q, struct job *j, const struct queue_supply *supply, struct queue_explanation *x)
+{
+        uint64_t wanted = queue_job_is_gang(j) ? queue_job_takes(j) : 1, found = 0;
+        struct search s;
+
+        if ((x->reason != QUEUE_REASON_NO_OFFERS && x->reason != QUEUE_REASON_RESOURCES) ||
+                x->blocking_job > 0 || q->reservation_count > 0 ||
+                (wanted > 1 && j->shape->key.set->distinct))
+                return;
+        search_start(&s, q, j, x->now.ns);
+        x->machines_free = 0;
+        for (uint32_t i = 0; i < q->host_count; i++) {
+                uint64_t n = tasks_supplied(&s, i, supply, wanted);
+
+                x->machines_free += n > 0;
+                found += n;
+        }
+        search_done(&s);
+        if (found < wanted)
+                return;
+        x->reason = QUEUE_REASON_NONE;
+        x->detail[0] = x->nearest[0] = 0;
+        x->missing_milli = 0;
+        x->victim_count = 0;
+        x->has_expected_start = true;
+        x->expected_start = x->now;
+        x->has_expected_end = x->expected_duration_ns > 0;
+        x->expected_end.ns = x->now.ns + x->expected_duration_ns;
+}
+
+void queue_plan(struct queue *q, const struct queue_job *job, struct wall_time now,
+        const struct queue_supply *supply, struct queue_explanation *ret)
 {
         struct wall_time before = q->now;
         struct job *j;
@@ -493,6 +560,8 @@ void queue_plan(
                 return;
         queue_tasks_wait(q, job->number, 0, job->count, (struct wall_time){});
         explain(q, j, now, /* brief= */ false, ret);
+        if (supply)
+                starts_at_once(q, j, supply, ret);
         queue_drop(q, j);
         q->now = before;
 }

@@ -248,8 +248,10 @@ struct queue {
         size_t index_count;
         uint64_t machines_generation; /* of the table of machines, when they were read */
         uint64_t generation;          /* of hosts: raised when they are read anew */
-        uint64_t serial;              /* of places so far */
-        uint64_t waiting;             /* tasks */
+        struct queue_limit *limits;   /* owned */
+        size_t limit_count;
+        uint64_t serial;  /* of places so far */
+        uint64_t waiting; /* tasks */
         size_t jobs_waiting, jobs_ordered;
 
         uint64_t pass; /* number of passes */
@@ -362,6 +364,9 @@ void place_take_volumes(struct place *p, const struct constraint_set *set, struc
 bool volumes_somewhere(struct queue *q, struct constraint_set *set);
 
 bool gang_possible(struct queue *q, struct job *j);
+/* How many such tasks the role may have at once, at most `max`; *ret_limit: what allows no more, or NULL. */
+uint64_t limits_times(const struct queue *q, const struct quantities *need, uint64_t max,
+        const struct queue_limit **ret_limit);
 
 /* ---- queue_search.c ---- */
 /* How many tasks a job has on machines that count as one. */

@@ -451,9 +451,43 @@ void shape_unref(struct queue *q, struct shape *s)
         free(s);
 }
 
+/* ---- what could be ---- */
+
+void queue_set_limits(struct queue *q, const struct queue_limit *limits, size_t count)
+{
+        if (count == q->limit_count &&
+                (count == 0 || memcmp(limits, q->limits, count * sizeof(*limits)) == 0))
+                return;
+        q->limits = xrealloc(q->limits, (count + 1) * sizeof(*limits));
+        if (count > 0)
+                memcpy(q->limits, limits, count * sizeof(*limits));
+        q->limit_count = count;
+        q->machines_generation = 0; /* which no table has: what is possible is found out anew */
+}
+
+uint64_t limits_times(const struct queue *q, const struct quantities *need, uint64_t max,
+        const struct queue_limit **ret_limit)
+{
+        *ret_limit = NULL;
+        for (size_t i = 0; i < q->limit_count; i++) {
+                size_t place = quantity_place(&q->names, q->limits[i].name);
+                uint64_t most;
+
+                if (place == QUANTITIES_MAX || need->of[place] == 0)
+                        continue;
+                most = q->limits[i].milli / need->of[place];
+                if (most >= max)
+                        continue;
+                max = most;
+                *ret_limit = &q->limits[i];
+        }
+        return max;
+}
+
 bool shape_possible(struct queue *q, struct shape *s)
 {
         struct constraint_set *set = s->key.set;
+        const struct queue_limit *limit;
         size_t count;
 
         if (s->checked == q->generation)
@@ -461,6 +495,8 @@ bool shape_possible(struct queue *q, struct shape *s)
         set_refresh(q, set);
         s->checked = q->generation;
         s->possible = false;
+        if (limits_times(q, &s->key.need, 1, &limit) == 0)
+                return false;
         count = set->holds ? set->host_count : q->host_count;
         for (size_t i = 0; i < count && !s->possible; i++, q->visits++)
                 s->possible =
@@ -501,6 +537,7 @@ bool gang_possible(struct queue *q, struct job *j)
 {
         const struct shape *s = j->shape;
         const struct constraint_set *set = s->key.set;
+        const struct queue_limit *limit;
         uint64_t tasks = 0;
 
         if (j->gang_checked == q->generation)
@@ -509,7 +546,8 @@ bool gang_possible(struct queue *q, struct job *j)
                 if (set_holds(set, i))
                         tasks += quantities_times(&q->hosts[i].total, &s->key.need, j->waiting);
         j->gang_checked = q->generation;
-        j->gang_possible = tasks_distinct(q, s, tasks) >= j->waiting;
+        tasks = limits_times(q, &s->key.need, tasks_distinct(q, s, tasks), &limit);
+        j->gang_possible = tasks >= j->waiting;
         return j->gang_possible;
 }
 

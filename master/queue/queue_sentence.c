@@ -86,6 +86,22 @@ static bool limited_by_distinct(const struct queue_job *job)
         return false;
 }
 
+static void put_quota(struct buffer *out, const struct queue_explanation *x, const struct queue_job *job)
+{
+        uint64_t need = resources_scalar(&job->size, x->detail);
+
+        buffer_puts(out, "the quota of its role allows ");
+        put_amount(out, x->detail, x->limit_milli);
+        if (need > x->limit_milli) {
+                buffer_puts(out, " in all, and a task needs ");
+                put_amount(out, x->detail, need);
+        } else {
+                buffer_printf(out, " in all, and its %u tasks need ", job->count);
+                put_amount(out, x->detail, need * job->count);
+                buffer_puts(out, " at once");
+        }
+}
+
 static void put_too_large(struct buffer *out, const struct queue_explanation *x, const char *size)
 {
         buffer_printf(out, "needs %s; no machine", size);
@@ -150,6 +166,9 @@ static void put_state(struct buffer *out, const struct queue_explanation *x, con
                         "some or all of its tasks are suspended for others, and go on when there is CPU on "
                         "their machines");
                 break;
+        case QUEUE_REASON_QUOTA:
+                put_quota(out, x, job);
+                break;
         case QUEUE_REASON_DISTINCT:
                 put_distinct(out, x, job);
                 break;
@@ -181,6 +200,13 @@ static void put_state(struct buffer *out, const struct queue_explanation *x, con
         default:
                 break;
         }
+}
+
+bool queue_reason_lasts(enum queue_reason reason)
+{
+        return reason == QUEUE_REASON_CONSTRAINTS || reason == QUEUE_REASON_TOO_LARGE ||
+               reason == QUEUE_REASON_GANG_TOO_LARGE || reason == QUEUE_REASON_QUOTA ||
+               reason == QUEUE_REASON_NO_VOLUME;
 }
 
 char *queue_explanation_sentence(const struct queue_explanation *x, const struct queue_job *job)

@@ -47,6 +47,37 @@ test_constraints_and_dependencies() {
         end "$job"
 }
 
+test_impossible_for_the_role() {
+        local job
+        expect_status 0 mete queue set small
+        expect_status 0 mete quota set small cpus=:1
+        expect_status 0 mete run -d --queue small --cpus 2 -- true
+        job=$OUT
+        expect_match "$ERR" 'warning: the quota of its role allows 1 cpus in all, and a task needs 2 cpus'
+        expect_reason "$job" QUOTA
+        expect_equal "$(explanation "$job" '| "\(.limiting_role) \(.warnings | length)"')" "small 1" "who stops it, and warnings"
+        expect_status 0 mete run --queue small --cpus 1 -- true # nobody else is
+        expect_status 0 mete quota set small cpus=:2
+        wait_until 20 ended_well "$job" || fail "a higher limit does not start it: $(explanation "$job" '')"
+        expect_status 0 mete quota set small none
+        expect_status 0 mete queue remove small
+}
+ended_well() { [ "$(mete inspect --json "$1" | jq -r .state)" = JOB_FINISHED ]; }
+
+test_guarantees_of_others() {
+        local plan job
+        plan=$(call '{"type":"PLAN","plan":{"job":{"command":["true"],"cpus":4}}}' | jq .explanation)
+        expect_equal "$(jq -r .reason <<<"$plan")" NONE "a plan on an idle machine: $plan"
+        expect_status 0 mete quota set owner cpus=3.5
+        plan=$(call '{"type":"PLAN","plan":{"job":{"command":["true"]}}}' | jq .explanation)
+        expect_equal "$(jq -r '"\(.reason) \(.limiting_role)"' <<<"$plan")" "QUOTA owner" "a plan: $plan"
+        job=$(submit '"cpus":1')
+        expect_reason "$job" QUOTA
+        expect_status 0 mete quota set owner none
+        expect_reason "$job" NONE
+        end "$job"
+}
+
 test_plans() {
         local plan before after
         before=$(mete jobs --all --json | jq length)

@@ -94,6 +94,8 @@ test_by_hand() {
         wait_until 20 counts "$long.0" || fail "it does not count"
         expect_status 0 mete suspend "$long"
         wait_until 20 suspended "$long.0" || fail "it was not suspended"
+        expect_status 0 mete explain "$long"
+        expect_match "$OUT" '1 of its tasks is suspended until'
         other=$(mete run -d --cpus 2 --mem 64M -- /bin/true)
         wait_job "$other" JOB_FINISHED # its CPU is free for others meanwhile
         suspended "$long.0" || fail "the queue resumed what its owner suspended"

@@ -107,8 +107,8 @@ static void print_missing(const Mete__Api__Explanation *x, FILE *f)
                 print_field(f, str_equal(x->reason, "DEPENDENCY") ? "waits for" : "goes first", "job %s",
                         x->blocking_job);
         if (!str_empty(x->limiting_role))
-                print_field(f, "quota", "role %s is at its limit: `mete quota get %s`", x->limiting_role,
-                        x->limiting_role);
+                print_field(
+                        f, "quota", "of role %s: `mete quota get %s`", x->limiting_role, x->limiting_role);
 }
 
 static void print_victims(const Mete__Api__Explanation *x, FILE *f)

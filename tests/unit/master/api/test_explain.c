@@ -217,6 +217,82 @@ static void test_what_is_reserved_for_others_is_told(void **state)
         cluster_stop(&c);
 }
 
+static void set_quota(struct cluster *c, const char *role, const char *quotas)
+{
+        _cleanup_free_ char *body =
+                xasprintf("{\"type\": \"SET_QUOTA\", \"set_quota\": {\"role\": \"%s\", \"quotas\": [%s]}}",
+                        role, quotas);
+
+        json_decref(call(c, 200, body));
+}
+
+static void expect_plan(struct cluster *c, const char *rest, const char *reason, const char *role)
+{
+        json_t *x = plan(c, rest);
+
+        text_is(x, "reason", reason);
+        text_is(x, "limiting_role", role);
+        json_decref(x);
+}
+
+/* Nothing waits, so the queue holds no offer: still a plan knows what could be offered, and what guarantees of others keep. */
+static void test_a_plan_on_idle_machines(void **state)
+{
+        struct cluster c = {};
+        json_t *x;
+
+        cluster_start(&c);
+        subscribe(&c, NULL, 0);
+        x = plan(&c, "\"cpus\": 4");
+        text_is(x, "reason", "NONE");
+        assert_true(json_number_value(json_object_get(x, "expected_start")) < wall_seconds(wall_now()) + 1);
+        assert_int_equal(json_integer_value(json_object_get(x, "machines_free")), 1);
+        json_decref(x);
+        set_quota(&c, "owner", "{\"resource\": \"cpus\", \"guarantee\": 3}");
+        set_quota(&c, "less", "{\"resource\": \"cpus\", \"guarantee\": 0.5}");
+        expect_plan(&c, "\"cpus\": 0.5", "NONE", NULL);
+        expect_plan(&c, "\"cpus\": 2", "QUOTA", "owner");
+        submit(&c, "\"cpus\": 2");
+        WAIT_FOR(&c, reason_is(&c, "1", "QUOTA"));
+        x = explain(&c, "1");
+        text_is(x, "limiting_role", "owner");
+        assert_non_null(
+                strstr(json_string_value(json_object_get(x, "sentence")), "3.5 are kept for guarantees"));
+        assert_null(json_object_get(x, "expected_start"));
+        json_decref(x);
+        set_quota(&c, "owner", "");
+        set_quota(&c, "less", "");
+        WAIT_FOR(&c, c.launched.count == 1);
+        cluster_stop(&c);
+}
+
+/* What is above the limit itself never starts: that is a warning, and others in its queue go on. */
+static void test_above_the_limit_for_ever(void **state)
+{
+        struct cluster c = {};
+        json_t *x;
+
+        cluster_start(&c);
+        set_quota(&c, "team", "{\"resource\": \"cpus\", \"limit\": 2}");
+        json_decref(call(&c, 200,
+                "{\"type\": \"SET_QUEUE\", \"set_queue\": {\"queue\": {\"name\": \"batch\", \"role\": "
+                "\"team/batch\"}}}"));
+        subscribe(&c, NULL, 0);
+        submit(&c, "\"queue\": \"batch\", \"cpus\": 3");
+        x = explain(&c, "1");
+        text_is(x, "reason", "QUOTA");
+        text_is(x, "limiting_role", "team");
+        assert_int_equal(json_array_size(json_object_get(x, "warnings")), 1);
+        json_decref(x);
+        submit(&c, "\"queue\": \"batch\", \"cpus\": 2");
+        WAIT_FOR(&c, c.launched.count == 1);
+        update(&c, "2.0", METE__V1__TASK_STATE__TASK_RUNNING, 1);
+        expect_plan(&c, "\"queue\": \"batch\", \"cpus\": 2.5", "QUOTA", "team");
+        set_quota(&c, "team", "{\"resource\": \"cpus\", \"limit\": 5}");
+        WAIT_FOR(&c, reason_is(&c, "1", "RESOURCES")); /* what the queue holds in offers is not in use */
+        cluster_stop(&c);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -225,6 +301,8 @@ int main(void)
                 cmocka_unit_test(test_what_cannot_be_here_and_now_is_refused),
                 cmocka_unit_test(test_a_quota_that_is_used_up_is_told),
                 cmocka_unit_test(test_what_is_reserved_for_others_is_told),
+                cmocka_unit_test(test_a_plan_on_idle_machines),
+                cmocka_unit_test(test_above_the_limit_for_ever),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

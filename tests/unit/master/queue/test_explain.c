@@ -151,6 +151,78 @@ static void test_distinct(void **state)
         constraint_done(&other);
 }
 
+/* The role may have 2 cpus: who needs 3, alone or as a gang, is told so and blocks nobody, until it may have more. */
+static void test_limits(void **state)
+{
+        const struct queue_limit two[] = {{"mem", 1000}, {"cpus", 2000}}, three[] = {{"cpus", 3000}};
+        struct queue_config c = config_of(QUEUE_FIFO);
+        struct world w;
+
+        world_init(&w, &c);
+        queue_set_limits(w.queue, two, 2);
+        world_machine(&w, "h1", "cpus:8;mem:100");
+        world_submit_at(&w, 0, SECOND, "cpus:3", (struct queue_job){});
+        world_submit_at(&w, 0, SECOND, "cpus:1", (struct queue_job){.count = 3, .gang = true});
+        world_submit_at(&w, 0, SECOND, "cpus:2;mem:1", (struct queue_job){});
+        world_submit_at(&w, 0, SECOND, "cpus:1;mem:2", (struct queue_job){});
+        world_run_until(&w, 10);
+        assert_int_equal(explain(&w, 1).reason, QUEUE_REASON_QUOTA);
+        assert_true(queue_reason_lasts(QUEUE_REASON_QUOTA));
+        expect_sentence(&w, 1, "the quota of its role allows 2 cpus in all, and a task needs 3 cpus");
+        expect_sentence(
+                &w, 2, "the quota of its role allows 2 cpus in all, and its 3 tasks need 3 cpus at once");
+        expect_sentence(&w, 4,
+                "the quota of its role allows 1 MiB of memory in all, and a task needs 2 MiB of memory");
+        assert_float_equal(world_start(&w, 3), 0, 1e-6);
+        queue_set_limits(w.queue, three, 1);
+        assert_true(queue_wants_offers(w.queue));
+        world_run_until(&w, 20);
+        for (uint64_t job = 1; job <= 4; job++)
+                assert_int_equal(explain(&w, job).reason, QUEUE_REASON_NONE);
+        world_done(&w);
+}
+
+static void supply_three_cpus(void *userdata, const char *agent, struct resources *ret)
+{
+        struct error e = {};
+
+        (void)userdata;
+        if (strcmp(agent, "h1") == 0)
+                assert_int_equal(resources_parse("cpus:3;mem:100", ret, &e), 0);
+}
+
+/* The queue holds no offers, as nothing waits: what could be offered decides whether a job would start. */
+static void test_plan_of_an_idle_queue(void **state)
+{
+        const struct queue_supply supply = {.on = supply_three_cpus};
+        struct queue_config c = config_of(QUEUE_FIFO);
+        struct queue_job job = {.number = 7, .name = "n", .user = "u", .count = 3, .duration_ns = SECOND};
+        struct queue_explanation x;
+        struct world w;
+
+        world_init(&w, &c);
+        world_machine(&w, "h1", "cpus:4;mem:100");
+        world_machine(&w, "h2", "cpus:4;mem:100");
+        job.submitted.ns = w.now_ns;
+        job.size = world_size("cpus:1;mem:1");
+        job.gang = true;
+        queue_plan(w.queue, &job, (struct wall_time){w.now_ns}, &supply, &x);
+        assert_int_equal(x.reason, QUEUE_REASON_NONE);
+        assert_int_equal(x.machines_free, 1);
+        assert_int_equal(x.expected_start.ns, w.now_ns);
+        assert_int_equal(x.expected_end.ns, w.now_ns + SECOND);
+        job.count = 4;
+        queue_plan(w.queue, &job, (struct wall_time){w.now_ns}, &supply, &x);
+        assert_int_not_equal(x.reason, QUEUE_REASON_NONE);
+        job.count = 1;
+        resources_done(&job.size);
+        job.size = world_size("cpus:4;mem:1");
+        queue_plan(w.queue, &job, (struct wall_time){w.now_ns}, &supply, &x);
+        assert_int_not_equal(x.reason, QUEUE_REASON_NONE);
+        resources_done(&job.size);
+        world_done(&w);
+}
+
 /* h1 has 2.5 of 4 cpus free until 720: the job that needs 4 lacks 1.5, and starts then. The next one needs 2 for long: it is behind. */
 static void test_resources(void **state)
 {
@@ -257,7 +329,7 @@ static void test_plan(void **state)
         memory = queue_memory(w.queue);
         job.size = world_size("cpus:2;mem:1");
         job.submitted.ns = w.now_ns;
-        queue_plan(w.queue, &job, (struct wall_time){w.now_ns}, &planned);
+        queue_plan(w.queue, &job, (struct wall_time){w.now_ns}, NULL, &planned);
         assert_int_equal(queue_memory(w.queue), memory);
         assert_int_equal(queue_check(w.queue, &e), 0);
         assert_null(queue_find_job(w.queue, 7));
@@ -309,6 +381,8 @@ int main(void)
                 cmocka_unit_test(test_states),
                 cmocka_unit_test(test_machines),
                 cmocka_unit_test(test_distinct),
+                cmocka_unit_test(test_limits),
+                cmocka_unit_test(test_plan_of_an_idle_queue),
                 cmocka_unit_test(test_resources),
                 cmocka_unit_test(test_factors),
                 cmocka_unit_test(test_plan),

@@ -184,7 +184,7 @@ static void plan(struct model *m)
         struct queue_explanation x;
 
         job.size = world_size("cpus:2;mem:2");
-        queue_plan(m->q, &job, (struct wall_time){m->now_ns}, &x);
+        queue_plan(m->q, &job, (struct wall_time){m->now_ns}, NULL, &x);
         assert_int_not_equal(x.reason, QUEUE_REASON_NONE);
         assert_null(queue_find_job(m->q, job.number));
         resources_done(&job.size);

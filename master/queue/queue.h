@@ -217,7 +217,7 @@ enum queue_reason {
         QUEUE_REASON_NO_VOLUME, /* no usable machine has volume `detail` with what it wants besides; `nearest` has it, or none */
         QUEUE_REASON_VOLUME_IN_USE, /* volume `detail`, on `nearest`, by blocking_job or, 0, somebody else */
         QUEUE_REASON_SUSPENDED,     /* its tasks are frozen and wait for CPU on their machines */
-        QUEUE_REASON_QUOTA, /* its role may never have as much of `detail`: at most limit_milli */
+        QUEUE_REASON_QUOTA,         /* its role may never have as much of `detail`: at most limit_milli */
         QUEUE_REASON_DISTINCT, /* wherever it could run, its own tasks have each value of what must be distinct */
 };
 struct queue_factor {

@@ -266,6 +266,8 @@ static inline bool filter_is_live(const struct filter *f)
 {
         return f->epoch == f->pair->client->epoch && f->agent_epoch == f->pair->agent->epoch;
 }
+/* Does a filter keep whatever is free there from the client? Known without a look at what is free; false when that takes one. */
+bool filter_refuses_all(const struct agent_slot *agent, const struct client *client);
 /* Does a filter keep this offer of the agent from the client? */
 bool filter_refuses(
         const struct agent_slot *agent, const struct client *client, const struct resources *offer);

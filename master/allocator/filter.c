@@ -189,6 +189,18 @@ void filter_set(struct allocator *a, struct agent_slot *agent, struct client *cl
         heap_add(&a->heap, f);
 }
 
+bool filter_refuses_all(const struct agent_slot *agent, const struct client *client)
+{
+        const struct pair *pair = agent->refused_is_free ? pair_find(agent, client) : NULL;
+
+        if (!pair)
+                return false;
+        for (const struct filter *f = pair->filters; f; f = f->same)
+                if (f->refused == agent->refused && filter_is_live(f))
+                        return true;
+        return false;
+}
+
 bool filter_refuses(
         const struct agent_slot *agent, const struct client *client, const struct resources *offer)
 {
@@ -197,8 +209,7 @@ bool filter_refuses(
         if (!pair)
                 return false;
         for (const struct filter *f = pair->filters; f; f = f->same)
-                if (filter_is_live(f) && ((f->refused == agent->refused && agent->refused_is_free) ||
-                                                 resources_contains(&f->refused->resources, offer)))
+                if (filter_is_live(f) && resources_contains(&f->refused->resources, offer))
                         return true;
         return false;
 }

@@ -37,7 +37,7 @@ static bool qualifies(const struct search *s, const struct client *client)
 static bool may_be_offered(struct search *s, const struct client *client)
 {
         s->asked++;
-        return offer_make_up(s->a, s->agent, client, &s->offer) &&
+        return !filter_refuses_all(s->agent, client) && offer_make_up(s->a, s->agent, client, &s->offer) &&
                (!s->due || draws_on_guarantee(s, client)) && !filter_refuses(s->agent, client, &s->offer) &&
                qualifies(s, client);
 }
@@ -243,7 +243,7 @@ static bool look_at_next(
 }
 
 /* An agent is looked at for everybody or nobody; where there are many of them, a call looks at fewer agents. */
-#define ASK_MAX (ALLOCATOR_LOOK_MAX * 8)
+#define ASK_MAX (ALLOCATOR_LOOK_MAX * 2)
 
 enum allocator_next allocator_next_offer(
         struct allocator *a, struct mono_time now, struct allocator_offer *ret)

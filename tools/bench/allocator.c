@@ -1,7 +1,10 @@
 /*
- * One cell of the allocator's benchmark: so many agents, so many frameworks, the allocator alone. Prints a line per step: what it was, how
- * often, mean and 99th percentile in microseconds of one event and of the call for offers that follows it, and the whole in milliseconds,
- * all in time of the CPU; then memory. tools/bench/allocator runs the grid.
+ * One cell of the allocator's benchmark: so many agents, so many frameworks, the allocator alone. Prints a line per step, fields between
+ * tabs: agents, frameworks, what it was, how often; then median, 99th percentile and the most in microseconds of one event and of the call
+ * for offers that follows it, and the whole in milliseconds. All is time of the CPU, less what reading its clock takes. Then memory, as the
+ * allocator counts it and as malloc does. tools/bench/allocator runs the grid.
+ *
+ * Each step that ends what agents or frameworks have refused takes others than the steps before it: all find everything in place.
  */
 #include <malloc.h>
 #include <stdlib.h>
@@ -11,7 +14,9 @@
 #include "lib/base/time.h"
 #include "master/allocator/allocator.h"
 
-#define EVENTS_MAX 2000 /* of steps that do not take every agent */
+#define EVENTS_MAX 2000    /* of steps that do not take every agent */
+#define DECLINES_MAX 20000 /* that are offered again */
+#define SAMPLED 16         /* of the many that only prepare, every so many are timed */
 #define ROLES 20
 #define LONG_NS (3600 * NSEC_PER_SEC)
 
@@ -25,12 +30,13 @@ struct bench {
         size_t agents, frameworks;
         size_t refusing; /* of the frameworks: the others are suppressed before anything is refused */
         struct series events, offers; /* of the step under way */
-        uint64_t began;
+        uint64_t began, clock_ns;     /* what reading it takes */
         struct allocator_offer *held;
         size_t held_count, held_capacity;
         struct resources total, task;
-        size_t bytes_empty, bytes_agents, bytes_booked; /* by malloc's count */
-        size_t own_empty, own_agents, own_booked;       /* by the allocator's */
+        struct memory {
+                size_t own, malloced; /* by the allocator's count and by malloc's */
+        } empty, with_frameworks, with_agents, booked;
 };
 
 /* Of this thread: what else runs on the machine does not count. */
@@ -58,20 +64,20 @@ static int compare_ns(const void *a, const void *b)
         return (x > y) - (x < y);
 }
 
-/* Mean and 99th percentile in microseconds; the series is empty afterwards. */
+static double quantile_us(const struct series *s, size_t hundredths)
+{
+        return (double)s->ns[MIN(s->count * hundredths / 100, s->count - 1)] / 1000;
+}
+
+/* Median, 99th percentile and the most in microseconds; the series is empty afterwards. */
 static void series_print(struct series *s)
 {
-        uint64_t sum = 0;
-
         if (s->count == 0) {
-                printf("\t-\t-");
+                printf("\t-\t-\t-");
                 return;
         }
         qsort(s->ns, s->count, sizeof(*s->ns), compare_ns);
-        for (size_t i = 0; i < s->count; i++)
-                sum += s->ns[i];
-        printf("\t%.2f\t%.2f", (double)sum / (double)s->count / 1000,
-                (double)s->ns[s->count * 99 / 100] / 1000);
+        printf("\t%.2f\t%.2f\t%.2f", quantile_us(s, 50), quantile_us(s, 99), quantile_us(s, 100));
         s->count = 0;
 }
 
@@ -91,12 +97,29 @@ static void step_end(struct bench *b, const char *what)
         printf("\t%.2f\n", (double)whole / 1e6);
 }
 
+static uint64_t take_away(uint64_t ns, uint64_t clock_ns)
+{
+        return ns > clock_ns ? ns - clock_ns : 0;
+}
+
+static uint64_t clock_cost_ns(void)
+{
+        uint64_t least = UINT64_MAX;
+
+        for (int i = 0; i < 1000; i++) {
+                uint64_t from = cpu_ns();
+
+                least = MIN(least, cpu_ns() - from);
+        }
+        return least;
+}
+
 #define TIMED(b, series, call)                                                                               \
         do {                                                                                                 \
                 uint64_t timed_from = cpu_ns();                                                              \
                                                                                                              \
                 call;                                                                                        \
-                series_add(&(b)->series, cpu_ns() - timed_from);                                             \
+                series_add(&(b)->series, take_away(cpu_ns() - timed_from, (b)->clock_ns));                   \
         } while (0)
 
 static void must(int r)
@@ -146,40 +169,9 @@ static void pass(struct bench *b)
                 continue;
 }
 
-static void add_frameworks(struct bench *b)
-{
-        step_begin(b);
-        for (size_t i = 0; i < b->frameworks; i++) {
-                char id[64], role[64];
-                const char *roles[] = {role};
-
-                framework_name(i, id, sizeof(id));
-                role_name(i, role, sizeof(role));
-                TIMED(b, events, must(allocator_add_framework(b->a, id, roles, 1)));
-        }
-        step_end(b, "add framework");
-}
-
-static void add_agents(struct bench *b)
-{
-        b->own_empty = allocator_memory(b->a);
-        b->bytes_empty = mallinfo2().uordblks;
-        step_begin(b);
-        for (size_t i = 0; i < b->agents; i++) {
-                char id[64];
-
-                agent_name(i, id, sizeof(id));
-                TIMED(b, events, must(allocator_add_agent(b->a, id, &b->total, NULL, 0)));
-        }
-        /* what the measurement itself holds is not the allocator's */
-        b->bytes_agents = mallinfo2().uordblks - malloc_usable_size(b->events.ns);
-        b->own_agents = allocator_memory(b->a);
-        step_end(b, "add agent");
-}
-
 static size_t bytes_of_offers(const struct bench *b)
 {
-        size_t bytes = malloc_usable_size(b->held) + malloc_usable_size(b->offers.ns);
+        size_t bytes = malloc_usable_size(b->held);
 
         for (size_t i = 0; i < b->held_count; i++) {
                 const struct allocator_offer *o = &b->held[i];
@@ -192,19 +184,57 @@ static size_t bytes_of_offers(const struct bench *b)
         return bytes;
 }
 
+/* What the measurement itself holds is not the allocator's. */
+static struct memory memory_now(const struct bench *b)
+{
+        return (struct memory){.own = allocator_memory(b->a),
+                .malloced = mallinfo2().uordblks - malloc_usable_size(b->events.ns) -
+                            malloc_usable_size(b->offers.ns) - bytes_of_offers(b)};
+}
+
+/* ---- the steps ---- */
+
+static void add_frameworks(struct bench *b)
+{
+        b->empty = memory_now(b);
+        step_begin(b);
+        for (size_t i = 0; i < b->frameworks; i++) {
+                char id[64], role[64];
+                const char *roles[] = {role};
+
+                framework_name(i, id, sizeof(id));
+                role_name(i, role, sizeof(role));
+                TIMED(b, events, must(allocator_add_framework(b->a, id, roles, 1)));
+        }
+        b->with_frameworks = memory_now(b);
+        step_end(b, "add framework");
+}
+
+static void add_agents(struct bench *b)
+{
+        step_begin(b);
+        for (size_t i = 0; i < b->agents; i++) {
+                char id[64];
+
+                agent_name(i, id, sizeof(id));
+                TIMED(b, events, must(allocator_add_agent(b->a, id, &b->total, NULL, 0)));
+        }
+        b->with_agents = memory_now(b);
+        step_end(b, "add agent");
+}
+
 static void first_pass(struct bench *b)
 {
         step_begin(b);
         pass(b);
-        b->bytes_booked = mallinfo2().uordblks - bytes_of_offers(b) - malloc_usable_size(b->events.ns);
-        b->own_booked = allocator_memory(b->a);
+        b->booked = memory_now(b);
         step_end(b, "first full pass");
 }
 
-static void give_back(struct bench *b, const struct resources *what, uint64_t refuse_ns)
+static void give_back(struct bench *b, uint64_t refuse_ns)
 {
         struct allocator_offer *o = &b->held[--b->held_count];
-        struct allocator_usage use = {o->framework, o->role, what ? what : &o->resources};
+        struct allocator_usage use = {o->framework, o->role, &o->resources};
 
         TIMED(b, events, must(allocator_recover(b->a, o->agent, &use, (struct mono_time){0}, refuse_ns)));
         allocator_offer_done(o);
@@ -228,8 +258,8 @@ static void tasks_end(struct bench *b)
         step_end(b, "task ends");
 }
 
-/* Those that refuse, refuse everything. */
-static void refuse_all(struct bench *b)
+/* What one refuses is offered to the next. */
+static void decline(struct bench *b)
 {
         for (size_t i = b->refusing; i < b->frameworks; i++) {
                 char id[64];
@@ -238,74 +268,137 @@ static void refuse_all(struct bench *b)
                 must(allocator_suppress(b->a, id, NULL));
         }
         step_begin(b);
-        while (b->held_count > 0) {
-                give_back(b, NULL, LONG_NS);
-                (void)next(b);
-        }
-        pass(b);
-        while (b->held_count > 0) {
-                give_back(b, NULL, LONG_NS);
+        for (size_t n = 0; n < DECLINES_MAX && b->held_count > 0; n++) {
+                give_back(b, LONG_NS);
                 (void)next(b);
         }
         step_end(b, "decline with filter");
+        while (b->held_count > 0)
+                give_back(b, 0);
+        b->events.count = 0;
+}
+
+/* Of those that refuse, each refuses every agent: it holds all of it for a moment. */
+static void refuse_all(struct bench *b)
+{
+        struct series booked = {};
+
+        step_begin(b);
+        for (size_t n = 0; n < b->agents * b->refusing; n++) {
+                char agent[64], id[64], role[64];
+                struct allocator_usage use = {id, role, &b->total};
+                uint64_t from = n % SAMPLED == 0 ? cpu_ns() : 0;
+
+                agent_name(n / b->refusing, agent, sizeof(agent));
+                framework_name(n % b->refusing, id, sizeof(id));
+                role_name(n % b->refusing, role, sizeof(role));
+                must(allocator_allocate(b->a, agent, &use));
+                if (from > 0)
+                        series_add(&booked, take_away(cpu_ns() - from, b->clock_ns));
+                must(allocator_recover(b->a, agent, &use, (struct mono_time){0}, LONG_NS));
+        }
+        free(b->events.ns);
+        b->events = booked;
+        step_end(b, "book");
+        pass(b);
+        b->offers.count = 0;
+}
+
+/* Those that are not to be removed later. */
+static void refuser_name(const struct bench *b, size_t i, char *ret, size_t size)
+{
+        framework_name(b->refusing / 2 + i % (b->refusing - b->refusing / 2), ret, size);
 }
 
 static void suppress_and_revive(struct bench *b)
 {
+        size_t revived = b->refusing - b->refusing / 2;
         char id[64];
 
-        framework_name(0, id, sizeof(id));
         step_begin(b);
         for (size_t i = 0; i < EVENTS_MAX; i++) {
-                framework_name(i * 7 % b->refusing, id, sizeof(id));
+                refuser_name(b, i * 7, id, sizeof(id));
                 TIMED(b, events, must(allocator_suppress(b->a, id, NULL)));
                 (void)next(b);
         }
         step_end(b, "suppress");
-        framework_name(0, id, sizeof(id));
         step_begin(b);
-        TIMED(b, events, must(allocator_revive(b->a, id, NULL))); /* forgets a filter of each agent */
+        for (size_t i = 1; i < revived; i++) {
+                refuser_name(b, i, id, sizeof(id));
+                TIMED(b, events, must(allocator_revive(b->a, id, NULL))); /* forgets a filter of each agent */
+                must(allocator_suppress(b->a, id, NULL));
+                pass(b);
+        }
+        refuser_name(b, 0, id, sizeof(id));
+        TIMED(b, events, must(allocator_revive(b->a, id, NULL)));
+        b->offers.count = 0;
+        step_end(b, "revive");
+        step_begin(b);
         pass(b);
-        step_end(b, "revive one, its pass");
-        step_begin(b);
+        step_end(b, "pass of who revived");
         while (b->held_count > 0)
-                give_back(b, NULL, LONG_NS);
+                give_back(b, LONG_NS);
         pass(b);
-        step_end(b, "it declines all");
+        b->events.count = b->offers.count = 0;
+}
+
+/* A quarter of the agents for each step that changes what they are. */
+static size_t quarter(const struct bench *b)
+{
+        return MIN(MAX(b->agents / 4, (size_t)1), (size_t)EVENTS_MAX);
 }
 
 static void update_agents(struct bench *b)
 {
-        step_begin(b);
-        for (size_t i = 0; i < MIN(b->agents, (size_t)EVENTS_MAX); i++) {
-                char id[64];
+        char id[64];
 
-                agent_name(i * 7919 % b->agents, id, sizeof(id));
+        step_begin(b);
+        for (size_t i = 0; i < quarter(b) * 2; i++) {
+                agent_name(i / 2, id, sizeof(id));
+                TIMED(b, events, must(allocator_set_agent_active(b->a, id, i % 2)));
+                (void)next(b);
+        }
+        step_end(b, "activate agent, or not");
+        step_begin(b);
+        for (size_t i = 0; i < quarter(b); i++) {
+                agent_name(i, id, sizeof(id));
                 TIMED(b, events, must(allocator_set_agent_total(b->a, id, &b->total)));
                 (void)next(b);
         }
         step_end(b, "update agent");
+        pass(b);
+        while (b->held_count > 0)
+                give_back(b, LONG_NS);
+        b->events.count = b->offers.count = 0;
 }
 
-static void set_quotas(struct bench *b)
+static void change_roles(struct bench *b)
 {
+        char role[64];
+
         step_begin(b);
         for (size_t i = 0; i < EVENTS_MAX; i++) {
                 struct allocator_quota q = {.name = "cpus",
                         .guarantee_milli = b->agents * 100 * (i % 3),
                         .limit_milli = b->agents * 1000};
-                char role[64];
 
                 role_name(i, role, sizeof(role));
                 TIMED(b, events, must(allocator_set_quota(b->a, role, &q, 1)));
                 (void)next(b);
         }
         step_end(b, "set quota");
+        step_begin(b);
+        for (size_t i = 0; i < EVENTS_MAX; i++) {
+                role_name(i, role, sizeof(role));
+                TIMED(b, events, must(allocator_set_role_weight(b->a, role, 1000 + i)));
+                (void)next(b);
+        }
+        step_end(b, "set weight");
         pass(b);
         b->offers.count = 0;
 }
 
-/* Of agents that are free again. */
+/* What is free there. */
 static void reserve(struct bench *b)
 {
         _cleanup_resources_ struct resources reserved = {};
@@ -315,51 +408,47 @@ static void reserve(struct bench *b)
         role_name(1, role, sizeof(role));
         resources_push_reservation(&b->task, &of, &reserved);
         while (b->held_count > 0)
-                give_back(b, NULL, LONG_NS);
+                give_back(b, LONG_NS);
         b->events.count = 0;
         step_begin(b);
-        for (size_t i = 0; i < MIN(b->agents, (size_t)EVENTS_MAX); i++) {
+        for (size_t i = 0; i < quarter(b); i++) {
                 char id[64];
 
-                agent_name(i, id, sizeof(id));
+                agent_name(b->agents / 4 + i, id, sizeof(id));
                 TIMED(b, events, must(allocator_update_available(b->a, id, &b->task, &reserved)));
                 (void)next(b);
         }
         step_end(b, "reserve");
+        pass(b);
+        b->offers.count = 0;
 }
 
-static void remove_all(struct bench *b)
+static void remove_some(struct bench *b)
 {
-        size_t frameworks = MIN(b->frameworks / 2, (size_t)EVENTS_MAX);
+        char id[64];
 
         step_begin(b);
-        for (size_t i = 0; i < b->agents / 2; i++) {
-                char id[64];
-
-                agent_name(i, id, sizeof(id));
+        for (size_t i = 0; i < quarter(b); i++) {
+                agent_name(b->agents - 1 - i, id, sizeof(id));
                 TIMED(b, events, must(allocator_remove_agent(b->a, id)));
+                (void)next(b);
         }
         step_end(b, "remove agent");
         step_begin(b);
-        for (size_t i = 0; i < frameworks; i++) {
-                char id[64];
-
+        for (size_t i = 0; i < MAX(b->refusing / 2, (size_t)1); i++) {
                 framework_name(i, id, sizeof(id));
                 TIMED(b, events, must(allocator_remove_framework(b->a, id)));
+                pass(b);
         }
         step_end(b, "remove framework");
 }
 
-static void print_memory(const struct bench *b)
+static void print_bytes(const struct bench *b, const char *what, size_t count, const struct memory *before,
+        const struct memory *after)
 {
-        double agents = (double)b->agents;
-
-        printf("%zu\t%zu\tbytes per agent\t%zu\t%.0f\t%.0f\n", b->agents, b->frameworks, b->agents,
-                (double)(b->own_agents - b->own_empty) / agents,
-                (double)(b->bytes_agents - b->bytes_empty) / agents);
-        printf("%zu\t%zu\tbytes per booking\t%zu\t%.0f\t%.0f\n", b->agents, b->frameworks, b->agents,
-                ((double)b->own_booked - (double)b->own_agents) / agents,
-                ((double)b->bytes_booked - (double)b->bytes_agents) / agents);
+        printf("%zu\t%zu\tbytes per %s\t%zu\t%.0f\t%.0f\n", b->agents, b->frameworks, what, count,
+                ((double)after->own - (double)before->own) / (double)count,
+                ((double)after->malloced - (double)before->malloced) / (double)count);
 }
 
 int main(int argc, char **argv)
@@ -378,19 +467,24 @@ int main(int argc, char **argv)
         b.refusing = refusing;
         b.agents = agents;
         b.frameworks = frameworks;
+        (void)mallopt(M_MXFAST, 0); /* as the master does: see its main() */
+        b.clock_ns = clock_cost_ns();
         must(resources_parse("cpus:16;mem:65536;disk:1048576;ports:[31000-32000]", &b.total, NULL));
         must(resources_parse("cpus:2;mem:4096", &b.task, NULL));
         add_frameworks(&b);
         add_agents(&b);
         first_pass(&b);
         tasks_end(&b);
+        decline(&b);
         refuse_all(&b);
         suppress_and_revive(&b);
         update_agents(&b);
-        set_quotas(&b);
+        change_roles(&b);
         reserve(&b);
-        remove_all(&b);
-        print_memory(&b);
+        remove_some(&b);
+        print_bytes(&b, "framework", b.frameworks, &b.empty, &b.with_frameworks);
+        print_bytes(&b, "agent", b.agents, &b.with_frameworks, &b.with_agents);
+        print_bytes(&b, "booking", b.agents, &b.with_agents, &b.booked);
         while (b.held_count > 0)
                 allocator_offer_done(&b.held[--b.held_count]);
         free(b.held);

@@ -255,6 +255,75 @@ static void append_sentence(struct explanation *e, const char *text)
         e->sentence = longer;
 }
 
+static bool is_open_to(const struct resource *entry, const void *role)
+{
+        return (!entry->traits || (!entry->traits->revocable && !entry->traits->volume_id)) &&
+               resource_allocatable_to(entry, role);
+}
+
+static bool meets_constraints(const struct machine *m, const struct queue_job *job)
+{
+        for (size_t i = 0; i < job->constraint_count; i++)
+                if (!constraint_holds(&job->constraints[i], m))
+                        return false;
+        return true;
+}
+
+/* Of what a task needs, the first scalar of which too little is free there, whoever has it; NULL: none. */
+static const struct resource *lacking_on(
+        const struct agent *a, const char *role, const struct queue_job *job, uint64_t *ret_milli)
+{
+        _cleanup_resources_ struct resources free = {}, open = {};
+
+        resources_copy(&a->total, &free);
+        if (resources_subtract(&free, &a->booked) < 0)
+                return NULL; /* it has less than it gave away: what is free is not known */
+        resources_filter(&free, is_open_to, role, &open);
+        for (size_t i = 0; i < job->size.count; i++) {
+                const struct resource *need = &job->size.entries[i];
+                uint64_t have = resources_scalar(&open, need->name);
+
+                if (need->kind != RESOURCE_SCALAR || have >= need->milli)
+                        continue;
+                *ret_milli = need->milli - have;
+                return need;
+        }
+        return NULL;
+}
+
+/* A queue sees what it uses itself. What it was not offered may have gone to others: then it is that which is missing. */
+static void see_what_others_use(const struct master *m, const struct job_queue *jq,
+        const struct queue_job *job, struct queue_explanation *x)
+{
+        const struct resource *missing = NULL;
+        const struct agent *nearest = NULL;
+
+        if (x->reason != QUEUE_REASON_NO_OFFERS)
+                return;
+        for (const struct agent *a = m->agents; a; a = a->hh.next) {
+                const struct machine *machine = machines_find(jq->all->machines, a->id);
+                const struct resource *lacking;
+                uint64_t milli = 0;
+
+                if (!machine || machine->unusable || !meets_constraints(machine, job))
+                        continue;
+                lacking = lacking_on(a, jq->role, job, &milli);
+                if (!lacking)
+                        return;
+                if (nearest && milli >= x->missing_milli)
+                        continue;
+                nearest = a;
+                missing = lacking;
+                x->missing_milli = milli;
+        }
+        if (!nearest)
+                return;
+        x->reason = QUEUE_REASON_RESOURCES;
+        x->has_expected_start = x->has_expected_end = false; /* when others end is not known here */
+        (void)snprintf(x->detail, sizeof(x->detail), "%s", missing->name);
+        (void)snprintf(x->nearest, sizeof(x->nearest), "%s", nearest->info->hostname);
+}
+
 /* The machine that comes nearest may look free to who does not know what others are promised there. */
 static void add_reserved(const struct master *m, const struct job_queue *jq, struct explanation *e)
 {
@@ -417,6 +486,7 @@ void call_explain(struct api_call *c)
                 respond_not_waiting(c, j);
                 return;
         }
+        see_what_others_use(c->master, j->queue, job, &e.x);
         fill(&e, c->master, j->queue, job, j->spec);
         respond(c, METE__API__RESPONSE__TYPE__EXPLAIN, &e);
         explanation_done(&e);
@@ -489,6 +559,7 @@ static void plan(struct api_call *c, const Mete__Api__JobSpec *spec)
         source.role = jq->role;
         job_spec_entry(spec, jq->role, js->next_number, c->peer.name, wall_seconds(now), after, &job);
         queue_plan(jq->queue, &job, now, &(struct queue_supply){supply_on, &source}, &e.x);
+        see_what_others_use(c->master, jq, &job, &e.x);
         fill(&e, c->master, jq, &job, spec);
         if (!e.sentence)
                 e.sentence = xstrdup("it would start now");

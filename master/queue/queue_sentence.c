@@ -232,7 +232,7 @@ char *queue_explanation_sentence(const struct queue_explanation *x, const struct
                 put_room(&out, x, job, size);
                 break;
         case QUEUE_REASON_NO_OFFERS:
-                buffer_printf(&out, "needs %s; there is room for it, but none has been offered", size);
+                buffer_printf(&out, "needs %s; nothing that is large enough has been offered", size);
                 break;
         case QUEUE_REASON_MAINTENANCE:
                 buffer_puts(&out, "would run into the maintenance of all machines that could hold it; the "

@@ -198,6 +198,33 @@ static void test_a_quota_that_is_used_up_is_told(void **state)
         cluster_stop(&c);
 }
 
+static void test_what_others_use_is_missing(void **state)
+{
+        struct cluster c = {};
+        json_t *x;
+
+        cluster_start(&c);
+        json_decref(call(
+                &c, 200, "{\"type\": \"SET_QUEUE\", \"set_queue\": {\"queue\": {\"name\": \"batch\"}}}"));
+        subscribe(&c, NULL, 0);
+        submit(&c, "\"queue\": \"batch\", \"cpus\": 4, \"count\": 2"); /* the second one keeps what is left */
+        WAIT_FOR(&c, c.launched.count == 1);
+        update(&c, "1.0", METE__V1__TASK_STATE__TASK_RUNNING, 1);
+        submit(&c, "\"cpus\": 2.5");
+        WAIT_FOR(&c, reason_is(&c, "2", "RESOURCES"));
+        x = explain(&c, "2");
+        text_is(x, "missing_resource", "cpus");
+        text_is(x, "nearest", "fake");
+        assert_true(json_number_value(json_object_get(x, "missing")) == 2.5);
+        json_decref(x);
+        x = plan(&c, "\"cpus\": 4");
+        text_is(x, "reason", "RESOURCES");
+        assert_true(json_number_value(json_object_get(x, "missing")) == 4);
+        assert_null(json_object_get(x, "expected_start"));
+        json_decref(x);
+        cluster_stop(&c);
+}
+
 static void test_what_is_reserved_for_others_is_told(void **state)
 {
         struct cluster c = {};
@@ -300,6 +327,7 @@ int main(void)
                 cmocka_unit_test(test_plans_change_nothing),
                 cmocka_unit_test(test_what_cannot_be_here_and_now_is_refused),
                 cmocka_unit_test(test_a_quota_that_is_used_up_is_told),
+                cmocka_unit_test(test_what_others_use_is_missing),
                 cmocka_unit_test(test_what_is_reserved_for_others_is_told),
                 cmocka_unit_test(test_a_plan_on_idle_machines),
                 cmocka_unit_test(test_above_the_limit_for_ever),

@@ -190,6 +190,7 @@ void queue_task_runs(struct queue *q, uint64_t number, uint32_t index, const str
         struct job *j = queue_job_find(q, number);
         struct run *r = j ? run_find(q, j, index) : NULL;
         uint32_t preemptions = r ? r->preemptions : 0;
+        bool aged = r && r->aged;
 
         if (!j || index >= j->spec.count)
                 return;
@@ -198,6 +199,7 @@ void queue_task_runs(struct queue *q, uint64_t number, uint32_t index, const str
                 run_free(q, r);
         (void)queue_job_unwait(q, j, index);
         r = run_new(q, j, index, place_get(q, run->agent), run->resources, run->started.ns);
+        r->aged |= aged;
         r->ran_ns = run->ran_ns;
         r->preemptions = MAX(run->preemptions, preemptions);
         runs_move(r, expected_end(r));

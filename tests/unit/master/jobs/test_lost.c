@@ -166,6 +166,7 @@ static void test_both_come_back(void **state)
         check(&w);
         expect(c, GET("1"), "job.state", "JOB_FAILED");
         expect(c, GET("1"), "job.tasks.0.state", "TASK_LOST");
+        assert_false(task_of(&w, 1)->api->suspended); /* it is over, as far as anybody knows */
         expect(c, GET("2"), "job.state", "JOB_FAILED");
         submit(&w, ", \"cpus\": 4, \"priority\": 1");
         subscribe(c, both, 2);
@@ -304,7 +305,7 @@ static void test_frozen_by_its_owner(void **state)
         submit(&w, LONG);
         WAIT_FOR(c, has_seen(&c->launched, "1.0"));
         update(c, "1.0", RUNNING, 1);
-        json_decref(call(c, 200, SUSPEND("1")));
+        json_decref(call(c, 200, SUSPEND("1.0")));
         WAIT_FOR(c, has_seen(&c->suspensions, "1.0 frozen"));
         answer_suspend(c, "1.0", true, NULL);
         WAIT_FOR(c, task_of(&w, 1)->api->suspended);
@@ -316,7 +317,7 @@ static void test_frozen_by_its_owner(void **state)
         check(&w);
         assert_true(booked_cpus(&w, c) == 0);
         assert_false(has_seen(&c->suspensions, "1.0 thawed")); /* though there is room */
-        json_decref(call(c, 200, RESUME("1")));
+        json_decref(call(c, 200, RESUME("1.0")));
         WAIT_FOR(c, has_seen(&c->suspensions, "1.0 thawed"));
         answer_suspend(c, "1.0", false, NULL);
         WAIT_FOR(c, !task_of(&w, 1)->api->suspended);

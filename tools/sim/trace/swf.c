@@ -23,6 +23,8 @@ enum swf_field {
 };
 #define SECONDS_MAX 1e10
 #define AMOUNT_MAX 1e9
+#define NS_MAX (SECONDS_MAX * 1e9)
+#define MEMORY_MAX 0x1p53 /* bytes: what is made of them later fits into 64 bits */
 #define LINE_SHOWN 60
 #define MEMORY_DEFAULT_KB 1024.0 /* of a processor, where the trace knows none */
 
@@ -49,6 +51,12 @@ static uint32_t number_of(double field)
         return field >= 0 && field < UINT32_MAX ? (uint32_t)field : 0;
 }
 
+/* What is there at all is at least one. */
+static uint64_t amount_of(double value, double max)
+{
+        return value < 1 ? 1 : (uint64_t)MIN(value, max);
+}
+
 /* False: it never ran. */
 static bool job_of(const double f[SWF_FIELDS], struct trace_job *ret)
 {
@@ -59,10 +67,10 @@ static bool job_of(const double f[SWF_FIELDS], struct trace_job *ret)
                 return false;
         *ret = (struct trace_job){
                 .submit_ns = (uint64_t)(MAX(f[SWF_SUBMIT], 0.0) * 1e9),
-                .run_ns = (uint64_t)(f[SWF_RUN] * 1e9),
-                .requested_ns = f[SWF_WANTED_TIME] > 0 ? (uint64_t)(f[SWF_WANTED_TIME] * 1e9) : 0,
-                .milli_cpus = (uint64_t)(processors * 1000),
-                .memory_bytes = (uint64_t)(memory * processors * 1024),
+                .run_ns = amount_of(f[SWF_RUN] * 1e9, NS_MAX),
+                .requested_ns = f[SWF_WANTED_TIME] > 0 ? amount_of(f[SWF_WANTED_TIME] * 1e9, NS_MAX) : 0,
+                .milli_cpus = amount_of(processors * 1000, AMOUNT_MAX * 1000),
+                .memory_bytes = amount_of(memory * processors * 1024, MEMORY_MAX),
                 .user = number_of(f[SWF_USER]),
                 .program = number_of(f[SWF_PROGRAM]),
                 .priority = 500 + (f[SWF_QUEUE] > 0 ? MIN(number_of(f[SWF_QUEUE]), 400u) : 0),

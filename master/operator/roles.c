@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/utf8.h"
 #include "master/frameworks/validate_framework.h"
 #include "master/offer.h"
 #include "master/operator/quota_check.h"
+#include "master/operator/quota_message.h"
 
 #define WEIGHT_DEFAULT_MILLI 1000
 
@@ -68,16 +68,6 @@ bool roles_have_quotas(const struct roles *rs)
 
 /* ---- the store ---- */
 
-static void put_quota(const struct allocator_quota *q, Mete__Api__Quota *ret)
-{
-        mete__api__quota__init(ret);
-        ret->resource = (char *)q->name;
-        ret->has_guarantee = q->guarantee_milli > 0;
-        ret->guarantee = milli_to_double(q->guarantee_milli);
-        ret->has_limit = q->limit_milli != QUOTA_NO_LIMIT;
-        ret->limit = ret->has_limit ? milli_to_double(q->limit_milli) : 0;
-}
-
 static void put(const struct role_settings *s, struct store_batch *b)
 {
         Mete__Checkpoint__StoredRole stored = METE__CHECKPOINT__STORED_ROLE__INIT;
@@ -92,7 +82,7 @@ static void put(const struct role_settings *s, struct store_batch *b)
         stored.has_weight_milli = true;
         stored.weight_milli = s->weight_milli;
         for (size_t i = 0; i < s->quota_count; i++) {
-                put_quota(&s->quotas[i], &quotas[i]);
+                quota_to_message(&s->quotas[i], &quotas[i]);
                 list[i] = &quotas[i];
         }
         stored.quotas = list;
@@ -113,65 +103,6 @@ static int check_role(const struct roles *rs, const char *role, const char **ret
         if (!find(rs, role) && HASH_COUNT(rs->settings) >= ROLES_MAX)
                 return error_set(
                         e, -ENOSPC, "%d roles have weights or quotas: no more are accepted", ROLES_MAX);
-        return 0;
-}
-
-static int quota_amount(const char *resource, const char *what, double value, uint64_t *ret, struct error *e)
-{
-        int r = milli_from_double(value, ret);
-
-        if (r >= 0)
-                return 0;
-        return error_set(e, -EINVAL,
-                "%s: a %s of %g is not accepted: at least 0 and at most %.0f is expected", resource, what,
-                value, milli_to_double(RESOURCE_MILLI_MAX));
-}
-
-static int quota_from_message(const Mete__Api__Quota *m, struct allocator_quota *ret, struct error *e)
-{
-        _cleanup_free_ char *shown = text_for_message(m->resource, TEXT_FOR_MESSAGE_BYTES);
-        int r = 0;
-
-        *ret = (struct allocator_quota){.limit_milli = QUOTA_NO_LIMIT};
-        if (!resource_name_valid(m->resource))
-                return error_set(e, -EINVAL,
-                        "'%s' is no name of a resource: cpus, mem, disk or another scalar is expected",
-                        shown);
-        if (!m->has_guarantee && !m->has_limit)
-                return error_set(
-                        e, -EINVAL, "%s has neither a guarantee nor a limit: one is expected", m->resource);
-        (void)snprintf(ret->name, sizeof(ret->name), "%s", m->resource);
-        if (m->has_guarantee)
-                r = quota_amount(m->resource, "guarantee", m->guarantee, &ret->guarantee_milli, e);
-        if (r >= 0 && m->has_limit)
-                r = quota_amount(m->resource, "limit", m->limit, &ret->limit_milli, e);
-        if (r < 0)
-                return r;
-        if (ret->limit_milli < ret->guarantee_milli)
-                return error_set(e, -EINVAL,
-                        "%s: the limit %g is below the guarantee %g: at least that is expected", m->resource,
-                        m->limit, m->guarantee);
-        return 0;
-}
-
-/* Sorted as they came, each resource once. */
-static int quotas_from_call(const Mete__Api__Call__SetQuota *call, struct allocator_quota *ret,
-        const char **ret_field, struct error *e)
-{
-        *ret_field = "quotas";
-        if (call->n_quotas > ROLE_QUOTAS_MAX)
-                return error_set(e, -EINVAL, "%zu resources are named: at most %d are accepted",
-                        call->n_quotas, ROLE_QUOTAS_MAX);
-        for (size_t i = 0; i < call->n_quotas; i++) {
-                int r = quota_from_message(call->quotas[i], &ret[i], e);
-
-                for (size_t j = 0; j < i && r >= 0; j++)
-                        if (str_equal(ret[i].name, ret[j].name))
-                                r = error_set(e, -EINVAL, "%s is named twice: each resource once is expected",
-                                        ret[i].name);
-                if (r < 0)
-                        return r;
-        }
         return 0;
 }
 

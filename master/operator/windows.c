@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/utf8.h"
 #include "master/agent_internal.h"
 #include "master/operator/standing.h"
+#include "master/operator/window_check.h"
 
 #define LOOK_AGAIN_NS (60 * NSEC_PER_SEC) /* the wall clock may be set */
 
@@ -34,11 +34,6 @@ struct windows {
 };
 
 /* ---- the table ---- */
-
-static double end_of(const Mete__Api__Window *w)
-{
-        return w->has_duration_seconds ? w->start + w->duration_seconds : INFINITY;
-}
 
 bool window_has_begun(const Mete__Api__Window *w, double now)
 {
@@ -241,7 +236,7 @@ static void look_again_at(struct windows *ws, double now)
 
                 if (!w->stored)
                         continue;
-                next = fmin(next, w->begun ? end_of(w->message) : w->message->start);
+                next = fmin(next, w->begun ? window_end(w->message) : w->message->start);
         }
         if (isinf(next)) {
                 loop_timer_disarm(ws->timer);
@@ -259,7 +254,7 @@ static void run(struct windows *ws)
         for (size_t i = 0; i < ws->count;) {
                 struct window *w = ws->items[i];
 
-                if (w->stored && end_of(w->message) <= now) {
+                if (w->stored && window_end(w->message) <= now) {
                         end(ws, w);
                         continue;
                 }
@@ -276,47 +271,6 @@ static void on_timer(struct loop_timer *timer, void *userdata)
 }
 
 /* ---- scheduling ---- */
-
-static int check_times(const Mete__Api__Window *w, double now, const char **ret_field, struct error *e)
-{
-        *ret_field = "start";
-        if (!(w->start >= 0 && w->start <= now + WINDOW_SECONDS_MAX))
-                return error_set(e, -EINVAL,
-                        "%.15g is not a time from 1970 to ten years from now: seconds since 1970 are "
-                        "expected",
-                        w->start);
-        *ret_field = "duration_seconds";
-        if (w->has_duration_seconds &&
-                !(w->duration_seconds > 0 && w->duration_seconds <= WINDOW_SECONDS_MAX))
-                return error_set(e, -EINVAL, "%g is not above 0 and at most %.0f seconds (ten years)",
-                        w->duration_seconds, WINDOW_SECONDS_MAX);
-        if (end_of(w) <= now)
-                return error_set(
-                        e, -EINVAL, "the window is over already: it ended %.0f seconds ago", now - end_of(w));
-        return 0;
-}
-
-static int check_names(const Mete__Api__Window *w, const char **ret_field, struct error *e)
-{
-        *ret_field = "agents";
-        if (w->n_agents == 0)
-                return error_set(e, -EINVAL, "no agent is named: ids or host names are expected");
-        if (w->n_agents > WINDOW_AGENTS_MAX)
-                return error_set(e, -EINVAL, "%zu agents are named: at most %d are accepted", w->n_agents,
-                        WINDOW_AGENTS_MAX);
-        for (size_t i = 0; i < w->n_agents; i++) {
-                _cleanup_free_ char *shown = text_for_message(w->agents[i], TEXT_FOR_MESSAGE_BYTES);
-
-                if (id_validate(w->agents[i], "agents", NULL) < 0)
-                        return error_set(
-                                e, -EINVAL, "'%s' is neither the id of an agent nor a host name", shown);
-        }
-        *ret_field = "comment";
-        if (w->comment && strlen(w->comment) > WINDOW_COMMENT_MAX)
-                return error_set(e, -EINVAL, "it has %zu bytes: at most %d are accepted", strlen(w->comment),
-                        WINDOW_COMMENT_MAX);
-        return 0;
-}
 
 static void note_known(struct window_name *n)
 {
@@ -385,10 +339,8 @@ int windows_schedule(struct windows *ws, const Mete__Api__Window *wanted, struct
         _cleanup_free_ char *key = NULL;
         struct store_batch *b;
         struct scheduled *x;
-        int r = check_times(wanted, wall_seconds_now(), ret_field, e);
+        int r = window_check(wanted, wall_seconds_now(), ret_field, e);
 
-        if (r >= 0)
-                r = check_names(wanted, ret_field, e);
         if (r < 0)
                 return r;
         *ret_field = NULL;
@@ -446,7 +398,7 @@ bool agent_window(const struct agent *a, struct wall_time *ret_begin, struct wal
         if (a->n_windows == 0)
                 return false;
         *ret_begin = wall_of(a->windows[0]->start);
-        *ret_end = wall_of(end_of(a->windows[0]));
+        *ret_end = wall_of(window_end(a->windows[0]));
         return true;
 }
 

@@ -151,8 +151,8 @@ static const struct resource *lacking_on(
         return NULL;
 }
 
-void explanation_see_others(const struct master *m, const struct job_queue *jq,
-        const struct queue_job *job, struct queue_explanation *x)
+void explanation_see_others(const struct master *m, const struct job_queue *jq, const struct queue_job *job,
+        struct queue_explanation *x)
 {
         const struct resource *missing = NULL;
         const struct agent *nearest = NULL;

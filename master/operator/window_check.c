@@ -24,8 +24,8 @@ static int check_times(const Mete__Api__Window *w, double now, const char **ret_
                 return error_set(e, -EINVAL, "%g is not above 0 and at most %.0f seconds (ten years)",
                         w->duration_seconds, WINDOW_SECONDS_MAX);
         if (window_end(w) <= now)
-                return error_set(
-                        e, -EINVAL, "the window is over already: it ended %.0f seconds ago", now - window_end(w));
+                return error_set(e, -EINVAL, "the window is over already: it ended %.0f seconds ago",
+                        now - window_end(w));
         return 0;
 }
 

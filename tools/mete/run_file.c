@@ -182,3 +182,27 @@ int run_file(const struct run_options *o, struct job_file *f, struct error *e)
         }
         return r;
 }
+
+int run_command_or_file(const struct run_options *o, int argc, char **argv,
+        int (*command)(const struct run_options *o, int argc, char **argv, struct error *e),
+        int (*file)(const struct run_options *o, struct job_file *f, struct error *e), struct error *e)
+{
+        CLEANUP(job_file_done) struct job_file f = {0};
+        int r;
+
+        if (!o->file && argc == 0) {
+                error_set(e, -EINVAL, "what is to be given is missing: a COMMAND, or --file FILE");
+                return VERB_USAGE;
+        }
+        if (!o->file)
+                return command(o, argc, argv, e);
+        if (run_options_check_file(o, argc, argv, e) < 0)
+                return VERB_USAGE;
+        r = job_file_read(o->file, &f, e);
+        if (r < 0)
+                return r;
+        if (f.problem_count == 0)
+                return file(o, &f, e);
+        job_file_print_problems(&f, stderr);
+        return VERB_EXIT_FAILED;
+}

@@ -55,29 +55,13 @@ static int run_command(const struct run_options *o, int argc, char **argv, struc
 static int run(void *options, int argc, char **argv, struct error *e)
 {
         const struct run_options *o = options;
-        CLEANUP(job_file_done) struct job_file f = {0};
-        int r;
 
         if (o->common.json && !o->detach) {
                 error_set(e, -EINVAL,
                         "--json goes with --detach: in the foreground the task's own output is printed");
                 return VERB_USAGE;
         }
-        if (!o->file && argc == 0) {
-                error_set(e, -EINVAL, "what is to be given is missing: a COMMAND, or --file FILE");
-                return VERB_USAGE;
-        }
-        if (!o->file)
-                return run_command(o, argc, argv, e);
-        if (run_options_check_file(o, argc, argv, e) < 0)
-                return VERB_USAGE;
-        r = job_file_read(o->file, &f, e);
-        if (r < 0)
-                return r;
-        if (f.problem_count == 0)
-                return run_file(o, &f, e);
-        job_file_print_problems(&f, stderr);
-        return VERB_EXIT_FAILED;
+        return run_command_or_file(o, argc, argv, run_command, run_file, e);
 }
 
 static const char *const examples[] = {

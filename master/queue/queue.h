@@ -5,7 +5,8 @@
  *
  * Order. Jobs stand in the order of the queue's policy. A job that waits longer than the queue's ageing time moves into the aged class,
  * which goes before all others and is first come, first served: so nobody starves, and a job waits at most for its ageing time and for
- * those that came before it. Offers are kept until they are used or nobody here can use them.
+ * those that came before it. Offers are kept until they are used or nobody here can use them; those that nobody can use yet for some
+ * seconds only, then they go back for some seconds, so that what one queue waits for never keeps a machine from other roles for long.
  *
  * Backfill (EASY: Lifka 1995). The first job in order that does not fit now gets a reservation: the earliest time at which enough will
  * be free, from the expected ends of what runs here, and the machines where. Jobs behind it may start when they end before that time
@@ -196,7 +197,7 @@ struct queue_decisions {
 void queue_decisions_done(struct queue_decisions *d);
 /* One pass over the offers held. An offer that is named by a decision is no longer held; a launched task no longer waits. */
 void queue_schedule(struct queue *q, struct wall_time now, struct queue_decisions *ret);
-/* When time alone changes something: a backoff ends, a job ages, a deadline passes. False: never. */
+/* When time alone changes something: a backoff ends, a job ages, a deadline passes, offers were held long enough. False: never. */
 bool queue_next_wakeup(const struct queue *q, struct wall_time *ret);
 
 /* ---- reasons ---- */

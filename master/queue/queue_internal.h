@@ -27,6 +27,11 @@
 #define PASS_PREEMPTORS_MAX 2   /* jobs for which victims are looked for in a pass */
 #define FAIR_CHARGE_NS (60 * NSEC_PER_SEC) /* a running task counts as if it had run this much longer */
 #define DECLINE_NS (5 * NSEC_PER_SEC)      /* as long as Mesos' frameworks refuse unless they say otherwise */
+/*
+ * Offers are held for those that wait at most this long, then others have DECLINE_NS in which they are offered what is free. Long enough
+ * that what several tasks leave adds up, and that a preempted one is gone; no longer than anybody likes to wait for a machine with room.
+ */
+#define HOLD_NS (15 * NSEC_PER_SEC)
 #define WINDOW_MARGIN_NS                                                                                     \
         (3600 * NSEC_PER_SEC) /* a task of unknown duration is not placed this long before a maintenance */
 #define FAILED_MAX 8
@@ -261,6 +266,9 @@ struct queue {
         size_t reservation_count, reservation_capacity;
         uint64_t head;          /* the first job in order that found no place; 0: none */
         uint64_t look_again_ns; /* when a running one may be preempted that may not now; TIME_NEVER */
+        /* On all machines at the same times, as a gang needs what is held on several of them. */
+        uint64_t hold_ends_ns, hold_again_ns; /* offers are held before the one, and from the other on */
+        bool holds;                           /* the last pass left offers that are held for somebody */
         struct queue_decisions *decisions;
 };
 

@@ -237,6 +237,8 @@ bool queue_next_wakeup(const struct queue *q, struct wall_time *ret)
 
         if (n)
                 at = MIN(at, CONTAINER_OF(n, struct order_node, node)->key);
+        if (q->holds)
+                at = MIN(at, q->hold_ends_ns);
         if (at == TIME_NEVER)
                 return false;
         *ret = (struct wall_time){at};

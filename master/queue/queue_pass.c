@@ -362,9 +362,40 @@ static void give_back(struct queue *q, struct offer *o, uint64_t refuse_ns)
         held_offer_free(q, o);
 }
 
-static void end_offers(struct queue *q, struct place *p, bool keep)
+static bool gives_way(const struct place *p)
 {
-        if (!p->used && (keep || is_held_for_somebody(p)))
+        for (uint32_t i = 0; i < p->run_count; i++)
+                if (p->runs[i]->giving_way)
+                        return true;
+        return false;
+}
+
+/* Time to hold begins with the first that is held, and ends for all at once. Where somebody gives way it goes on: that is soon over. */
+static bool may_hold(struct queue *q, const struct place *p, uint64_t now_ns)
+{
+        if (!is_held_for_somebody(p))
+                return false;
+        if (now_ns >= q->hold_again_ns) {
+                q->hold_ends_ns = now_ns + HOLD_NS;
+                q->hold_again_ns = q->hold_ends_ns + DECLINE_NS;
+        }
+        if (now_ns >= q->hold_ends_ns)
+                return gives_way(p);
+        q->holds = true;
+        return true;
+}
+
+/* What would be held again at a later time is refused up to then. */
+static uint64_t refusal(const struct queue *q, const struct place *p, uint64_t now_ns)
+{
+        return is_held_for_somebody(p) ? q->hold_again_ns - now_ns : DECLINE_NS;
+}
+
+static void end_offers(struct pass *pass, struct place *p)
+{
+        struct queue *q = pass->q;
+
+        if (!p->used && (pass->more || may_hold(q, p, pass->now_ns)))
                 return;
         p->known = true;
         p->last_free = p->free_amounts;
@@ -372,7 +403,7 @@ static void end_offers(struct queue *q, struct place *p, bool keep)
                 if (p->used)
                         held_offer_free(q, p->offers);
                 else
-                        give_back(q, p->offers, DECLINE_NS);
+                        give_back(q, p->offers, refusal(q, p, pass->now_ns));
         }
 }
 
@@ -396,7 +427,7 @@ static void finish_offers(struct pass *pass)
                 if (p->surplus && !p->used)
                         give_back_pieces(pass->q, p);
                 else if (p->offers)
-                        end_offers(pass->q, p, pass->more);
+                        end_offers(pass, p);
                 while (p->surplus)
                         give_back(pass->q, p->surplus, 0);
                 p->used = false;
@@ -435,6 +466,7 @@ void queue_schedule(struct queue *q, struct wall_time now, struct queue_decision
         q->visits = q->matches = q->preemptors = q->victims_looked = 0;
         q->head = 0;
         q->look_again_ns = TIME_NEVER;
+        q->holds = false;
         reservations_clear(q);
         hosts_refresh(q);
         pass.more = !order_due(q, pass.now_ns) | !unpark_some(q);

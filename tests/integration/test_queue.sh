@@ -162,3 +162,18 @@ test_queues_are_apart() {
         expect_match "$ERR" "there is no queue 'day'"
         expect_status 0 mete queue remove night
 }
+
+# The first job of one queue waits for the whole machine, of which a half is free: that is kept for it for some seconds only.
+test_what_one_queue_waits_for_is_not_kept_from_others() {
+        local running head other
+        expect_status 0 mete queue set night
+        running=$(mete run -d --name holder-$RANDOM --cpus 1 --mem 64M --duration 1h -- /bin/sh -c "$UNTIL")
+        wait_state "$running.0" TASK_RUNNING
+        head=$(mete run -d --cpus 2 --mem 64M -- /bin/true)
+        other=$(mete run -d --queue night --cpus 1 --mem 32M -- /bin/true)
+        wait_job "$other" JOB_FINISHED
+        job_state_is "$head" JOB_QUEUED || fail "the head cannot have started"
+        unblock "$running"
+        wait_job "$head" JOB_FINISHED
+        expect_status 0 mete queue remove night
+}

@@ -77,11 +77,13 @@ AGENT_OPTIONS=(--kill-tasks-on-exit)
 AGENT_WRAPPER=()
 
 # The daemons' pids live in files: a test function is a subshell, and the next one must find them.
-running() { # running NAME: not gone and not a zombie
-        local stat
+running() { # running NAME: not gone and not a zombie, of which no thread is left that still holds files
+        local stat process
         [ -s "$SCRATCH/$1.pid" ] || return 1
-        stat=$(sed 's/.*) //' "/proc/$(cat "$SCRATCH/$1.pid" 2>/dev/null)/stat" 2>/dev/null) || return 1
-        [ -n "$stat" ] && [ "${stat%% *}" != Z ]
+        process=/proc/$(cat "$SCRATCH/$1.pid" 2>/dev/null)
+        stat=$(sed 's/.*) //' "$process/stat" 2>/dev/null) || return 1
+        [ -n "$stat" ] || return 1
+        [ "${stat%% *}" != Z ] || [ "$(find "$process/task" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l)" -gt 1 ]
 }
 stopped() { ! running "$1"; }
 # stop NAME SECONDS: SIGTERM and wait; fails the test when it does not end.

@@ -123,6 +123,11 @@ static struct job *resolve(const struct jobs *js, char **job, const char *field,
         if (r == -EEXIST)
                 (void)api_error_set(
                         x, 400, field, "%s: several live jobs are named '%s': give the id", field, text);
+        else if (job_number_of(*job) > 0 && job_number_of(*job) < js->next_number)
+                (void)api_error_set(x, 400, field,
+                        "%s: job %s ended too long ago: only the latest are known well enough to wait for "
+                        "them",
+                        field, text);
         else
                 (void)api_error_set(x, 400, field,
                         "%s: no job '%s': the id of a job, or the name of a live one, is expected", field,

@@ -72,6 +72,7 @@ static void what_was_met_outlives(void (*prepare)(struct master *m))
         json_decref(call(&c, 400,
                 "{\"type\": \"SUBMIT\", \"submit\": {\"job\": {\"command\": [\"/bin/x\"], \"memory_bytes\": "
                 "16777216, \"after\": [{\"job\": \"1\"}]}}}")); /* nobody could say how it ended */
+        assert_non_null(strstr(c.body, "job 1 ended too long ago"));
         cluster_stop(&c);
 }
 

@@ -75,6 +75,7 @@ void agent_is_lost(struct agent *a, enum agent_state how, const char *why)
         if (a->allocated)
                 allocator_remove_agent(m->allocator, a->id);
         a->allocated = false;
+        offers_schedule(m); /* the allocator clears away what lay there */
         m->counters.agent_removals++;
         tell_frameworks(a);
 }

@@ -64,9 +64,10 @@ static int compare_ns(const void *a, const void *b)
         return (x > y) - (x < y);
 }
 
+/* By the nearest rank: the least that so many hundredths do not exceed. */
 static double quantile_us(const struct series *s, size_t hundredths)
 {
-        return (double)s->ns[MIN(s->count * hundredths / 100, s->count - 1)] / 1000;
+        return (double)s->ns[(s->count * hundredths + 99) / 100 - 1] / 1000;
 }
 
 /* Median, 99th percentile and the most in microseconds; the series is empty afterwards. */

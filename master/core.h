@@ -433,6 +433,8 @@ void task_kill(struct task *t, const Mete__Checkpoint__StoredKill *kill);
 bool resources_of_task(const struct agent *a, const Mete__V1__TaskInfo *info, struct resources *ret);
 
 /* ---- task_status.c ---- */
+/* The only way in which a task's state changes once it is in the table: the states are counted. */
+void task_enter_state(struct task *t, Mete__V1__TaskState state);
 /* The latest state, which never leaves a terminal one: with that what it holds becomes free. */
 void task_set_latest(struct task *t, Mete__V1__TaskState state);
 /* Where the framework is: reconciliation answers with it. */

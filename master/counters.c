@@ -38,6 +38,20 @@ DEFINE_COUNT(offers_accepted)
 DEFINE_COUNT(offers_declined)
 DEFINE_COUNT(offers_rescinded)
 
+void count_task_moved(struct framework *f, Mete__V1__TaskState from, Mete__V1__TaskState to)
+{
+        struct framework_counters *all = &f->master->counters.all;
+
+        if ((uint32_t)from < COUNTED_STATES) {
+                all->tasks_in[from]--;
+                f->counters.tasks_in[from]--;
+        }
+        if ((uint32_t)to < COUNTED_STATES) {
+                all->tasks_in[to]++;
+                f->counters.tasks_in[to]++;
+        }
+}
+
 void count_task_ended(struct framework *f, const Mete__V1__TaskStatus *status)
 {
         struct master_counters *c = &f->master->counters;

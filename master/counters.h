@@ -23,6 +23,7 @@ struct framework_counters {
         uint64_t operations[COUNTED_TYPES]; /* Offer.Operation.Type: of ACCEPT calls */
         uint64_t offers_sent, offers_accepted, offers_declined, offers_rescinded;
         uint64_t tasks_ended[COUNTED_STATES]; /* TaskState, terminal ones */
+        uint64_t tasks_in[COUNTED_STATES];    /* TaskState: in the table of tasks now, in this state */
 };
 
 struct master_counters {
@@ -55,5 +56,8 @@ void count_offers_sent(struct framework *f, uint64_t n);
 void count_offers_accepted(struct framework *f, uint64_t n);
 void count_offers_declined(struct framework *f, uint64_t n);
 void count_offers_rescinded(struct framework *f, uint64_t n);
+/* Of a task in the table; each also with COUNTED_NOWHERE, for one that comes or goes. */
+#define COUNTED_NOWHERE ((Mete__V1__TaskState)COUNTED_STATES)
+void count_task_moved(struct framework *f, Mete__V1__TaskState from, Mete__V1__TaskState to);
 /* A terminal state, once for each task that ended or was refused; others are ignored. */
 void count_task_ended(struct framework *f, const Mete__V1__TaskStatus *status);

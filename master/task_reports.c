@@ -278,7 +278,7 @@ static void take_known(struct report *r, struct task *t, const Mete__Agent__Task
         if (f->ops && f->ops->in_process) {
                 if (task_state_is_terminal(report->state))
                         return; /* its update follows */
-                t->state = report->state;
+                task_enter_state(t, report->state);
         }
         take_position(t, report);
         if (f->ops && f->ops->reported)

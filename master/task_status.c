@@ -12,11 +12,17 @@
 
 #define TASK_STATUSES_MAX 16
 
+void task_enter_state(struct task *t, Mete__V1__TaskState state)
+{
+        count_task_moved(t->framework, t->state, state);
+        t->state = state;
+}
+
 void task_set_latest(struct task *t, Mete__V1__TaskState state)
 {
         if (task_state_is_terminal(t->state))
                 return;
-        t->state = state;
+        task_enter_state(t, state);
         if (task_state_is_terminal(state))
                 task_release(t);
 }
@@ -122,7 +128,7 @@ static void task_unreachable(struct task *t)
 {
         string_list_add(&t->agent->lost_tasks, t->framework->id);
         string_list_add(&t->agent->lost_tasks, t->id);
-        t->state = METE__V1__TASK_STATE__TASK_UNREACHABLE;
+        task_enter_state(t, METE__V1__TASK_STATE__TASK_UNREACHABLE);
         framework_keep_unreachable(t->framework, t);
         task_remove(t);
 }

@@ -41,6 +41,7 @@ struct task *task_add(struct framework *f, struct agent *a, const char *role, Me
         t->state = METE__V1__TASK_STATE__TASK_STAGING;
         resources_copy(resources, &t->resources);
         HASH_ADD_KEYPTR(hh, f->tasks, t->id, strlen(t->id), t);
+        count_task_moved(f, COUNTED_NOWHERE, t->state);
         DL_APPEND2(a->tasks, t, agent_prev, agent_next);
         a->task_count++;
         resources_add(&a->booked, resources);
@@ -71,6 +72,7 @@ void task_remove(struct task *t)
 {
         task_release(t);
         HASH_DEL(t->framework->tasks, t);
+        count_task_moved(t->framework, t->state, COUNTED_NOWHERE);
         DL_DELETE2(t->agent->tasks, t, agent_prev, agent_next);
         agent_emptied(t->agent);
         message_free(t->info);

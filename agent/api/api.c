@@ -177,6 +177,7 @@ int agent_api_new(struct agent *a, struct agent_api **ret, struct error *e)
         if (r == 0) {
                 http_server_route(api->server, "/mete/v1", "POST", on_call, api);
                 http_server_route_process(api->server, API_PROCESS, "/health", "GET", on_health, api);
+                http_server_route_is_prompt(api->server, "/health");
                 api_read_routes(api);
                 api_executor_routes(api);
                 api_files_routes(api);

@@ -1,5 +1,6 @@
 #include "agent/checks/task_watch.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -114,13 +115,27 @@ static void schedule_next(struct probe *p)
         loop_timer_arm(p->timer, check_schedule_wait_ns(&p->schedule, mono_now().ns), 0);
 }
 
+/* With its init all of a container ends, also a check inside; who follows the shim hears of that end a moment later than the check's helper. */
+static bool has_ended(const struct agent_container *c)
+{
+        struct pollfd p = {.events = POLLIN};
+        bool ended;
+
+        if (process_open(&c->record.init, &p.fd) < 0)
+                return true;
+        ended = poll(&p, 1, 0) == 1;
+        close_fd(p.fd);
+        return ended;
+}
+
 static void on_report(const struct check_report *r, void *userdata)
 {
         struct probe *p = userdata;
+        const struct agent_container *c = p->watch->container;
 
         p->run = check_run_free(p->run);
-        /* What is being killed is not judged any more. */
-        if (p->watch->container->state == CONTAINER_STATE_RUNNING)
+        /* What is being killed or is over is not judged any more. */
+        if (c->state == CONTAINER_STATE_RUNNING && !has_ended(c))
                 p->result(p, r);
 }
 
@@ -132,6 +147,8 @@ static void on_due(struct loop_timer *t, void *userdata)
         if (p->watch->container->state != CONTAINER_STATE_RUNNING)
                 return;
         if (check_run_start(p->watch->container, &p->target, on_report, p, &p->run, &e) == 0)
+                return;
+        if (has_ended(p->watch->container))
                 return;
         struct check_report r = {.end = CHECK_END_FAILED};
         (void)snprintf(r.text, sizeof(r.text), "%s", error_message(&e));

@@ -133,16 +133,26 @@ void loop_post(struct loop *l, void (*handler)(void *userdata), void *userdata)
         }
 }
 
+/* A slice of bulk work. A pass of the loop costs some 0.2 us for each of the descriptors that are ready, again and again. */
+#define BULK_SLICE_USEC 5000
+#define PRIORITIES 3 /* an event that is not told otherwise has the one in the middle */
+
 /* Makes the event_base: with true monotonic time, read anew at each call, so that no timer fires before its
  * delay. */
 static struct event_base *make_base(void)
 {
+        const struct timeval slice = {.tv_usec = BULK_SLICE_USEC};
         struct event_config *config = event_config_new();
         struct event_base *base = NULL;
 
-        if (config && event_config_set_flag(
-                              config, EVENT_BASE_FLAG_PRECISE_TIMER | EVENT_BASE_FLAG_NO_CACHE_TIME) == 0)
+        if (config &&
+                event_config_set_flag(
+                        config, EVENT_BASE_FLAG_PRECISE_TIMER | EVENT_BASE_FLAG_NO_CACHE_TIME) == 0 &&
+                event_config_set_max_dispatch_interval(
+                        config, &slice, /* max_callbacks= */ -1, LOOP_PRIORITY_BULK) == 0)
                 base = event_base_new_with_config(config);
+        if (base)
+                (void)event_base_priority_init(base, PRIORITIES);
         if (config)
                 event_config_free(config);
         return base;
@@ -252,7 +262,13 @@ struct loop_timer *loop_timer_new(struct loop *l, loop_timer_handler handler, vo
         t->handler = handler;
         t->userdata = userdata;
         t->event = checked(event_new(l->base, -1, 0, on_timer, t));
+        (void)event_priority_set(t->event, LOOP_PRIORITY_BULK);
         return t;
+}
+
+void loop_timer_make_prompt(struct loop_timer *t)
+{
+        (void)event_priority_set(t->event, LOOP_PRIORITY_PROMPT);
 }
 
 void loop_timer_arm(struct loop_timer *t, uint64_t delay_ns, uint64_t period_ns)

@@ -24,10 +24,18 @@ void loop_stop(struct loop *l);
 struct event_base *loop_base(struct loop *l);
 DEFINE_CLEANUP(struct loop, loop_free)
 
+/*
+ * Sources have one of two priorities. Those that are ready with PROMPT run before all others; these run for some milliseconds at most before
+ * the loop looks again for what is ready. Timers are BULK unless loop_timer_make_prompt(), everything else is PROMPT unless event_priority_set().
+ */
+#define LOOP_PRIORITY_PROMPT 1
+#define LOOP_PRIORITY_BULK 2
+
 /* Timers: on CLOCK_MONOTONIC. A timer is made idle; arm it relative; period_ns 0 = once. Re-arming replaces.
  */
 typedef void (*loop_timer_handler)(struct loop_timer *t, void *userdata);
 struct loop_timer *loop_timer_new(struct loop *l, loop_timer_handler handler, void *userdata);
+void loop_timer_make_prompt(struct loop_timer *t); /* right after loop_timer_new() */
 void loop_timer_arm(struct loop_timer *t, uint64_t delay_ns, uint64_t period_ns);
 void loop_timer_disarm(struct loop_timer *t);
 bool loop_timer_armed(const struct loop_timer *t);

@@ -17,7 +17,9 @@
 #define SO_PEERPIDFD 77 /* Linux 6.5 */
 #endif
 
-#define UNREAD_LOOKED_AT 1024 /* connections that a crowd brings in one pass of the loop, about */
+#define SILENT_SPARED_MAX 1024 /* more than come in one pass of the loop: see http_turn.c */
+#define SILENT_SPARED_PART 16  /* of all places */
+#define UNREAD_LOOKED_AT 128
 
 struct arrival {
         struct http_server *server; /* NULL: freed meanwhile */
@@ -32,6 +34,8 @@ void http_connection_set_idle(struct http_connection *c, bool idle)
         if (c->idle == idle)
                 return;
         c->idle = idle;
+        if (!c->served)
+                c->server->silent_count += idle ? 1 : (size_t)-1;
         if (idle)
                 DL_APPEND2(*list, c, idle_prev, idle_next);
         else
@@ -108,6 +112,7 @@ struct http_connection *http_connection_of(struct http_server *s, struct evhttp_
         learn_addresses(c, bufferevent_getfd(evhttp_connection_get_bufferevent(peer)));
         HASH_ADD_PTR(s->connections, peer, c);
         http_connection_set_idle(c, true);
+        http_connection_begin(c);
         evhttp_connection_set_closecb(peer, on_closed, c);
         return c;
 }
@@ -115,8 +120,8 @@ struct http_connection *http_connection_of(struct http_server *s, struct evhttp_
 /* ---- too many ---- */
 
 /*
- * Bytes that were not read yet: of a crowd that arrives in one pass of the loop nobody was read, and who asked something would be
- * closed for its silence. It protects for that pass only, as all that has arrived is read in the next one.
+ * Bytes that were not read yet: who asked something and waits for its turn to be read would be closed for its silence. It protects until
+ * then only: what has arrived is read soon.
  */
 static bool has_unread(const struct http_connection *c)
 {
@@ -125,10 +130,10 @@ static bool has_unread(const struct http_connection *c)
         return fd >= 0 && ioctl(fd, FIONREAD, &unread) == 0 && unread > 0;
 }
 
-/* The longest idle one that asks nothing; when all that are looked at do, the longest idle one. */
+/* The longest idle one that asks nothing; NULL when all that are looked at do: then it is the newest that is told to come again. */
 static struct http_connection *find_idle(struct http_connection *list, const struct http_connection *newest)
 {
-        struct http_connection *c, *longest = NULL;
+        struct http_connection *c;
         unsigned looked_at = 0;
 
         DL_FOREACH2(list, c, idle_next)
@@ -137,21 +142,27 @@ static struct http_connection *find_idle(struct http_connection *list, const str
                         continue;
                 if (!has_unread(c))
                         return c;
-                longest = longest ? longest : c;
                 if (++looked_at == UNREAD_LOOKED_AT)
                         break;
         }
-        return longest;
+        return NULL;
 }
 
-/* Who never sent a request goes before who did. */
+/*
+ * Who never sent a request goes before who did, save a few: else nobody new would come to ask anything while all places are taken, as
+ * each would be closed for the next one between its connection and its request.
+ */
 static void make_room(struct http_server *s, const struct http_connection *newest)
 {
-        struct http_connection *victim;
+        size_t spared = MIN(s->max_connections / SILENT_SPARED_PART, (size_t)SILENT_SPARED_MAX);
+        struct http_connection *victim = NULL;
 
         if (HASH_COUNT(s->connections) <= s->max_connections)
                 return;
-        victim = find_idle(s->silent, newest) ?: find_idle(s->kept, newest);
+        if (s->silent_count <= spared)
+                victim = find_idle(s->kept, newest);
+        victim = victim ?: find_idle(s->silent, newest);
+        victim = victim ?: find_idle(s->kept, newest);
         if (victim)
                 evhttp_connection_free(victim->peer);
 }
@@ -182,6 +193,7 @@ static struct bufferevent *on_accepted(struct event_base *base, void *userdata)
         struct arrival *a;
         struct bufferevent *io = bufferevent_socket_new(base, -1, 0);
 
+        http_server_count_accepted(s);
         if (!io)
                 return NULL;
         bufferevent_incref(io);

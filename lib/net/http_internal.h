@@ -23,6 +23,7 @@ union address {
 struct route {
         char *prefix; /* without a slash at its end; "" is every path */
         char *methods;
+        bool prompt;
         http_handler handler;
         void *userdata;
 };
@@ -34,6 +35,8 @@ struct http_connection {
         struct http_request *active; /* not answered in full yet; NULL between requests */
         bool served;                 /* has sent a whole request */
         bool idle;                   /* is in the server's list of those like it */
+        bool prompt;                 /* is read before others */
+        struct mono_time since;
         union address remote, local;
         bool is_unix;
         struct http_unix_peer process; /* is_unix: pidfd owned, -1 when the process was gone already */
@@ -55,7 +58,11 @@ struct http_server {
         /* Between requests, the longest idle first. DL by idle_prev, idle_next. */
         struct http_connection *silent; /* never sent a whole request */
         struct http_connection *kept;   /* did */
+        size_t silent_count;
         struct arrival *arrivals;
+        struct loop_timer *settle;    /* takes precedence from those that stay silent */
+        struct mono_time crowd_since; /* who was accepted is counted from here */
+        unsigned crowd;
 };
 
 /*
@@ -67,6 +74,8 @@ struct http_request {
         struct http_connection *connection;
         struct evhttp_request *message; /* ours (evhttp_request_own) until it is answered */
         struct http_stream *stream;     /* when that is how it is answered */
+        size_t route;                   /* index; of one that was routed */
+        struct event *turn;             /* owned; NULL: it does not wait for its turn */
         union address remote, local;
         char *path;
         size_t prefix_len;
@@ -98,6 +107,20 @@ void http_connections_start(struct http_server *s);
 void http_connections_stop(struct http_server *s);
 /* Before the evhttp that owns their sockets is freed. */
 void http_listeners_forget(struct http_server *s);
+/* Nobody is accepted for so long. */
+void http_listeners_rest(struct http_server *s, uint64_t ns);
+
+/* ---- http_turn.c ---- */
+void http_turns_start(struct http_server *s);
+void http_turns_stop(struct http_server *s); /* after the last connection */
+/* A new one is read first for a while; from http_connection_demote() on it is one of many. */
+void http_connection_begin(struct http_connection *c);
+void http_connection_demote(struct http_connection *c);
+void http_server_count_accepted(struct http_server *s);
+/* Calls http_request_carry_out() when those before it are through; never, when its peer goes away first. */
+void http_request_wait_turn(struct http_request *r);
+/* ---- http_server.c ---- */
+void http_request_carry_out(struct http_request *r);
 /*
  * Packs the body when request and size ask for it, and says so in the headers of the answer. NULL: as it is. Else the caller
  * frees, and *len is what it has.

@@ -12,7 +12,7 @@
 
 #include "lib/net/http_internal.h"
 
-#define LISTEN_BACKLOG 1024
+#define LISTEN_BACKLOG 4096 /* the kernel takes less when net.core.somaxconn is lower */
 /* How long a listener rests when there is no descriptor left for a connection. */
 #define ACCEPT_PAUSE_NS (100 * NSEC_PER_MSEC)
 
@@ -34,18 +34,30 @@ static void on_pause_over(struct loop_timer *t, void *userdata)
         (void)evconnlistener_enable(l->socket);
 }
 
+static void rest(struct listener *l, uint64_t ns)
+{
+        (void)evconnlistener_disable(l->socket);
+        loop_timer_arm(l->pause, ns, 0);
+}
+
 /* Out of descriptors, most likely: the loop would spin on a connection that it cannot accept. */
 static void on_accept_error(struct evconnlistener *socket, void *userdata)
 {
         struct listener *l;
 
         (void)userdata;
-        LL_FOREACH (listeners, l) {
-                if (l->socket != socket)
-                        continue;
-                (void)evconnlistener_disable(socket);
-                loop_timer_arm(l->pause, ACCEPT_PAUSE_NS, 0);
-        }
+        LL_FOREACH (listeners, l)
+                if (l->socket == socket)
+                        rest(l, ACCEPT_PAUSE_NS);
+}
+
+void http_listeners_rest(struct http_server *s, uint64_t ns)
+{
+        struct listener *l;
+
+        LL_FOREACH (listeners, l)
+                if (l->server == s)
+                        rest(l, ns);
 }
 
 static struct listener *remember(struct http_server *s, struct evconnlistener *socket)
@@ -55,6 +67,7 @@ static struct listener *remember(struct http_server *s, struct evconnlistener *s
         l->socket = socket;
         l->server = s;
         l->pause = loop_timer_new(s->loop, on_pause_over, l);
+        loop_timer_make_prompt(l->pause);
         LL_PREPEND(listeners, l);
         evconnlistener_set_error_cb(socket, on_accept_error);
         return l;

@@ -55,6 +55,8 @@ static void free_message(void *message)
  */
 static void request_free(struct http_request *r)
 {
+        if (r->turn)
+                event_free(r->turn);
         if (r->message)
                 loop_post(r->loop, free_message, r->message);
         if (r->query_parsed)
@@ -146,7 +148,9 @@ static void stream_lost(void *userdata)
 void http_request_lost(struct http_request *r)
 {
         r->connection = NULL;
-        if (r->stream)
+        if (r->turn)
+                request_free(r);
+        else if (r->stream)
                 stream_lost(r->stream);
 }
 

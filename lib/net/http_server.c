@@ -83,6 +83,13 @@ void http_server_route(
         };
 }
 
+void http_server_route_is_prompt(struct http_server *s, const char *prefix)
+{
+        for (size_t i = 0; i < s->route_count; i++)
+                if (str_equal(s->routes[i].prefix, prefix))
+                        s->routes[i].prompt = true;
+}
+
 void http_server_route_process(struct http_server *s, const char *process, const char *prefix,
         const char *methods, http_handler handler, void *userdata)
 {
@@ -140,12 +147,27 @@ static void refuse_and_close(struct http_request *r, int status, const char *tex
         http_respond_text(r, status, "%s", text);
 }
 
+/* What is asked promptly is answered from the descriptors in reserve: who asks whether we live is not told "later". */
+static bool has_place(const struct http_server *s, struct http_request *r, const struct route *route)
+{
+        if (HASH_COUNT(s->connections) <= s->max_connections)
+                return true;
+        if (route && route->prompt) {
+                http_request_add_header(r, "Connection", "close");
+                return true;
+        }
+        refuse_and_close(r, 503, "too many connections: try again later");
+        return false;
+}
+
 static void route_request(struct http_server *s, struct http_request *r)
 {
         const struct route *route;
 
         r->path = decode_path(r->message);
         route = r->path ? route_find(s, r->path, http_request_method(r)) : NULL;
+        if (!has_place(s, r, route))
+                return;
         if (!route) {
                 http_respond_text(r, 404, "there is nothing at this path");
                 return;
@@ -157,7 +179,25 @@ static void route_request(struct http_server *s, struct http_request *r)
                 return;
         }
         r->prefix_len = strlen(route->prefix);
+        r->route = (size_t)(route - s->routes);
+        if (r->connection->prompt && !route->prompt)
+                http_request_wait_turn(r);
+        else
+                http_request_carry_out(r);
+}
+
+void http_request_carry_out(struct http_request *r)
+{
+        struct http_server *s = r->connection->server;
+        struct evhttp_connection *peer = r->connection->peer;
+        const struct route *route = &s->routes[r->route];
+        struct http_connection *c;
+
         route->handler(r, route->userdata);
+        /* The answer may have ended the connection. */
+        c = http_connection_find(s, peer);
+        if (c && c->active == r && !r->stream)
+                http_connection_watch(c);
 }
 
 static void on_request(struct evhttp_request *message, void *userdata)
@@ -174,14 +214,11 @@ static void on_request(struct evhttp_request *message, void *userdata)
         problem = framing_problem(r);
         if (problem)
                 refuse_and_close(r, 400, problem);
-        else if (HASH_COUNT(s->connections) > s->max_connections)
-                refuse_and_close(r, 503, "too many connections: try again later");
         else
                 route_request(s, r);
-        /* The answer may have ended the connection. */
         c = http_connection_find(s, peer);
-        if (c && c->active == r && !r->stream)
-                http_connection_watch(c);
+        if (c)
+                http_connection_demote(c);
 }
 
 /* ---- life ---- */
@@ -218,6 +255,7 @@ int http_server_new(
                                                     EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS |
                                                     EVHTTP_REQ_TRACE | EVHTTP_REQ_CONNECT | EVHTTP_REQ_PATCH);
         evhttp_set_gencb(s->http, on_request, s);
+        http_turns_start(s);
         http_connections_start(s);
         *ret = s;
         return 0;
@@ -231,6 +269,7 @@ struct http_server *http_server_free(struct http_server *s)
         http_connections_stop(s);
         /* Closes the connections, each of which takes leave of the table. */
         evhttp_free(s->http);
+        http_turns_stop(s);
         for (size_t i = 0; i < s->route_count; i++) {
                 free(s->routes[i].prefix);
                 free(s->routes[i].methods);

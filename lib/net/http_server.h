@@ -51,6 +51,11 @@ struct http_server *http_server_free(struct http_server *s); /* closes every con
 void http_server_route(
         struct http_server *s, const char *prefix, const char *methods, http_handler handler, void *userdata);
 /*
+ * What is asked there first on a connection is answered before calls that came earlier and still wait for their turn: for what costs next
+ * to nothing and tells whether the process lives. `prefix` as it was registered, without a slash at its end.
+ */
+void http_server_route_is_prompt(struct http_server *s, const char *prefix);
+/*
  * The same below the name of the process too: "slave(1)" and "/state" make "/state" and "/slave(1)/state". Paths are compared
  * decoded, so "/slave%281%29/state" is the latter.
  */

@@ -395,6 +395,8 @@ static void calls_lost(struct wire *w, const char *why, void *userdata)
 
 int sim_agents_start(struct sim *s, const struct sim_agents_options *o, struct error *e)
 {
+        if (o->arrivals < 1)
+                return error_set(e, -EINVAL, "--arrivals must be at least 1");
         for (uint64_t i = 0; i < o->count; i++) {
                 struct sim_agent *a = NEW0(struct sim_agent); /* lives as long as the process */
 
@@ -402,7 +404,7 @@ int sim_agents_start(struct sim *s, const struct sim_agents_options *o, struct e
                 a->options = o;
                 a->hostname = xasprintf("%s%ju", o->prefix, (uintmax_t)i);
                 a->reconnect = loop_timer_new(s->loop, on_reconnect, a);
-                agent_connect(a);
+                loop_timer_arm(a->reconnect, i * NSEC_PER_SEC / o->arrivals, 0);
         }
         return 0;
 }

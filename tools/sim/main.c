@@ -28,6 +28,8 @@ struct options {
 
 static const struct option_row agents_rows[] = {
         ROW("count", OPTION_U64, agents.count, "N", "agents (default 10)", 100000),
+        ROW("arrivals", OPTION_U64, agents.arrivals, "N", "agents that come in a second (default 5000)",
+                1000000),
         ROW("cpus", OPTION_MILLI, agents.milli_cpus, "N", "cores of each (default 64)", UINT64_C(1024000)),
         ROW("mem", OPTION_SIZE, agents.memory_bytes, "SIZE", "memory of each (default 256G)", 0),
         ROW("run-time", OPTION_DURATION, agents.run_ns, "TIME",
@@ -151,6 +153,7 @@ static void options_init(struct options *o)
         *o = (struct options){
                 .master = xstrdup("127.0.0.1:5050"),
                 .agents = {.count = 10,
+                        .arrivals = 5000,
                         .milli_cpus = 64000,
                         .memory_bytes = UINT64_C(256) << 30,
                         .prefix = xstrdup("sim")},

@@ -14,6 +14,7 @@ struct sim {
 
 struct sim_agents_options {
         uint64_t count;
+        uint64_t arrivals;                 /* a second, at the start; not 0 */
         uint64_t milli_cpus, memory_bytes; /* of each */
         uint64_t run_ns;        /* how long a task runs; 0: it ends as soon as RUNNING is acknowledged */
         uint64_t extra_updates; /* RUNNING again, this often */

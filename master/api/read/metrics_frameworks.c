@@ -40,20 +40,16 @@ static void metrics_by_type(struct buffer *out, const char *prefix, const char *
 
 static void metrics_of_tasks(struct buffer *out, const char *prefix, const struct framework *f)
 {
-        uint64_t now[COUNTED_STATES] = {};
-        const struct task *t, *next;
-
-        HASH_ITER (hh, f->tasks, t, next)
-                if ((uint32_t)t->state < COUNTED_STATES)
-                        now[t->state]++;
-        now[METE__V1__TASK_STATE__TASK_UNREACHABLE] += HASH_COUNT(f->unreachable);
         for (int i = 0; i < COUNTED_STATES; i++) {
                 _cleanup_free_ char *state = metric_enum_name(&mete__v1__task_state__descriptor, i);
+                uint64_t n = f->counters.tasks_in[i];
 
+                if (i == METE__V1__TASK_STATE__TASK_UNREACHABLE)
+                        n += HASH_COUNT(f->unreachable);
                 if (task_state_is_terminal((Mete__V1__TaskState)i))
                         metric(out, (double)f->counters.tasks_ended[i], "%stasks/terminal/%s", prefix, state);
                 else
-                        metric(out, (double)now[i], "%stasks/active/%s", prefix, state);
+                        metric(out, (double)n, "%stasks/active/%s", prefix, state);
         }
 }
 

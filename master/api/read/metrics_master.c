@@ -7,20 +7,22 @@
 static void metrics_of_resources(struct buffer *out, const struct master *m)
 {
         static const char *const names[] = {"cpus", "gpus", "mem", "disk"};
+        uint64_t total[ELEMENTSOF(names)] = {}, used[ELEMENTSOF(names)] = {};
         const struct agent *a, *next;
 
-        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
-                uint64_t total = 0, used = 0;
-
-                HASH_ITER (hh, m->agents, a, next) {
-                        if (!agent_is_registered(a))
-                                continue;
-                        total += resources_scalar(&a->total, names[i]);
-                        used += resources_scalar(&a->booked, names[i]);
+        HASH_ITER (hh, m->agents, a, next) {
+                if (!agent_is_registered(a))
+                        continue;
+                for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                        total[i] += resources_scalar(&a->total, names[i]);
+                        used[i] += resources_scalar(&a->booked, names[i]);
                 }
-                metric(out, milli_to_double(total), "master/%s_total", names[i]);
-                metric(out, milli_to_double(used), "master/%s_used", names[i]);
-                metric(out, total > 0 ? (double)used / (double)total : 0, "master/%s_percent", names[i]);
+        }
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                metric(out, milli_to_double(total[i]), "master/%s_total", names[i]);
+                metric(out, milli_to_double(used[i]), "master/%s_used", names[i]);
+                metric(out, total[i] > 0 ? (double)used[i] / (double)total[i] : 0, "master/%s_percent",
+                        names[i]);
                 /* Nothing is offered as revocable yet. */
                 metric(out, 0, "master/%s_revocable_total", names[i]);
                 metric(out, 0, "master/%s_revocable_used", names[i]);

@@ -2,17 +2,14 @@
 
 #include "master/api/read/metrics.h"
 
-static void count_live(const struct master *m, uint64_t counts[static COUNTED_STATES])
+static uint64_t unreachable_count(const struct master *m)
 {
-        const struct framework *f, *next_framework;
-        const struct task *t, *next;
+        const struct framework *f, *next;
+        uint64_t n = 0;
 
-        HASH_ITER (hh, m->frameworks, f, next_framework) {
-                HASH_ITER (hh, f->tasks, t, next)
-                        if ((uint32_t)t->state < COUNTED_STATES)
-                                counts[t->state]++;
-                counts[METE__V1__TASK_STATE__TASK_UNREACHABLE] += HASH_COUNT(f->unreachable);
-        }
+        HASH_ITER (hh, m->frameworks, f, next)
+                n += HASH_COUNT(f->unreachable);
+        return n;
 }
 
 /* Why tasks ended, by who said so: names appear with their first task. */
@@ -38,16 +35,15 @@ static void metrics_of_reasons(struct buffer *out, const struct master *m)
 
 void metrics_tasks(struct buffer *out, const struct master *m)
 {
-        uint64_t now[COUNTED_STATES] = {};
-
-        count_live(m, now);
         for (int i = 0; i < COUNTED_STATES; i++) {
                 _cleanup_free_ char *name = metric_enum_name(&mete__v1__task_state__descriptor, i);
-                bool over = task_state_is_terminal((Mete__V1__TaskState)i);
+                uint64_t n = task_state_is_terminal((Mete__V1__TaskState)i) ? m->counters.all.tasks_ended[i]
+                                                                            : m->counters.all.tasks_in[i];
 
+                if (i == METE__V1__TASK_STATE__TASK_UNREACHABLE)
+                        n += unreachable_count(m);
                 /* task_running -> tasks_running */
-                metric(out, (double)(over ? m->counters.all.tasks_ended[i] : now[i]), "master/tasks%s",
-                        name + sizeof("task") - 1);
+                metric(out, (double)n, "master/tasks%s", name + sizeof("task") - 1);
         }
         metrics_of_reasons(out, m);
 }

@@ -127,4 +127,6 @@ void read_add_routes(struct master *m)
         for (size_t i = 0; i < ELEMENTSOF(rows); i++)
                 http_server_route_process(
                         m->server, "master", rows[i].path, rows[i].methods, read_endpoint, m);
+        http_server_route_is_prompt(m->server, "/health");
+        http_server_route_is_prompt(m->server, "/master/health");
 }

@@ -180,6 +180,7 @@ int loop_new(struct loop **ret, struct error *e)
                         e, -EMFILE, "cannot create the event loop: out of file descriptors or memory");
         }
         l->wake = checked(event_new(l->base, l->wake_fd, EV_READ | EV_PERSIST, on_wake, l));
+        (void)event_priority_set(l->wake, LOOP_PRIORITY_BULK);
         if (event_add(l->wake, NULL) < 0)
                 abort();
         *ret = l;

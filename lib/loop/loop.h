@@ -26,7 +26,8 @@ DEFINE_CLEANUP(struct loop, loop_free)
 
 /*
  * Sources have one of two priorities. Those that are ready with PROMPT run before all others; these run for some milliseconds at most before
- * the loop looks again for what is ready. Timers are BULK unless loop_timer_make_prompt(), everything else is PROMPT unless event_priority_set().
+ * the loop looks again for what is ready. Timers (unless loop_timer_make_prompt()) and what is posted
+ * are BULK, everything else is PROMPT unless event_priority_set().
  */
 #define LOOP_PRIORITY_PROMPT 1
 #define LOOP_PRIORITY_BULK 2

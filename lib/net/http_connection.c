@@ -22,8 +22,7 @@
 #define UNREAD_LOOKED_AT 128
 
 struct arrival {
-        struct http_server *server; /* NULL: freed meanwhile */
-        struct bufferevent *io;     /* a reference */
+        struct bufferevent *io; /* a reference */
         struct arrival *prev, *next;
 };
 
@@ -169,22 +168,29 @@ static void make_room(struct http_server *s, const struct http_connection *newes
 
 /* ---- arrival ---- */
 
-static void take_up(void *userdata)
+static void arrival_free(struct http_server *s, struct arrival *a)
 {
-        struct arrival *a = userdata;
+        DL_DELETE(s->arrivals, a);
+        (void)bufferevent_decref(a->io);
+        free(a);
+}
+
+/* Soon after their acceptance, before other work: so that they do not become more than there are places. */
+static void take_up(evutil_socket_t fd, short what, void *userdata)
+{
+        struct http_server *s = userdata;
         bufferevent_data_cb on_read, on_write;
         bufferevent_event_cb on_event;
+        struct arrival *a, *next;
         void *peer;
 
-        if (a->server) {
-                DL_DELETE(a->server->arrivals, a);
+        DL_FOREACH_SAFE (s->arrivals, a, next) {
                 bufferevent_getcb(a->io, &on_read, &on_write, &on_event, &peer);
                 /* None: it is closed already. */
                 if (peer)
-                        make_room(a->server, http_connection_of(a->server, peer));
+                        make_room(s, http_connection_of(s, peer));
+                arrival_free(s, a);
         }
-        (void)bufferevent_decref(a->io);
-        free(a);
 }
 
 static struct bufferevent *on_accepted(struct event_base *base, void *userdata)
@@ -198,24 +204,25 @@ static struct bufferevent *on_accepted(struct event_base *base, void *userdata)
                 return NULL;
         bufferevent_incref(io);
         a = NEW0(struct arrival);
-        a->server = s;
         a->io = io;
         DL_APPEND(s->arrivals, a);
-        loop_post(s->loop, take_up, a);
+        event_active(s->arriving, EV_TIMEOUT, 1);
         return io;
 }
 
 void http_connections_start(struct http_server *s)
 {
+        s->arriving = evtimer_new(loop_base(s->loop), take_up, s);
+        if (!s->arriving)
+                abort();
         evhttp_set_bevcb(s->http, on_accepted, s);
 }
 
 void http_connections_stop(struct http_server *s)
 {
-        struct arrival *a, *tmp;
+        struct arrival *a, *next;
 
-        DL_FOREACH_SAFE (s->arrivals, a, tmp) {
-                DL_DELETE(s->arrivals, a);
-                a->server = NULL;
-        }
+        event_free(s->arriving);
+        DL_FOREACH_SAFE (s->arrivals, a, next)
+                arrival_free(s, a);
 }

@@ -59,7 +59,8 @@ struct http_server {
         struct http_connection *silent; /* never sent a whole request */
         struct http_connection *kept;   /* did */
         size_t silent_count;
-        struct arrival *arrivals;
+        struct arrival *arrivals;     /* DL, owned */
+        struct event *arriving;       /* active while there are some */
         struct loop_timer *settle;    /* takes precedence from those that stay silent */
         struct mono_time crowd_since; /* who was accepted is counted from here */
         unsigned crowd;

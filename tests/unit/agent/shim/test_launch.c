@@ -428,7 +428,9 @@ static void test_log_swap(void **state)
         struct log_read lr;
         char buf[64];
 
-        launch_shell(&l, &harness, "echo first; rm stdout; ln -s /etc/passwd stdout; echo second");
+        launch_shell(&l, &harness,
+                "echo first; until test -s stdout; do :; done; rm stdout; ln -s /etc/passwd stdout; echo "
+                "second");
         launch_run(&l);
         assert_int_equal(log_read(l.c.sandbox_fd, l.state_fd, "stdout", 0, buf, sizeof(buf), &lr), -ESTALE);
         launch_done(&l);

@@ -95,7 +95,7 @@ static inline struct task *world_add_task(
 
         assert_true(resources_of_task(w->a, info, &need));
         t = task_add(f, w->a, "a/b", info, NULL, &need);
-        t->state = METE__V1__TASK_STATE__TASK_RUNNING;
+        task_enter_state(t, METE__V1__TASK_STATE__TASK_RUNNING);
         t->sent = true;
         if (w->a->allocated) {
                 struct allocator_usage use = {f->id, t->role, &need};

@@ -38,12 +38,12 @@ static void world_fill(struct world *w)
                            "\"executor_pid\": 7,"
                            " \"network_infos\": [{\"ip_addresses\": [{\"ip_address\": \"10.0.0.1\"}]}]}"));
         t = world_add_task(w, w->f, "ended", ", \"command\": {\"value\": \"true\", \"user\": \"www\"}");
-        t->state = METE__V1__TASK_STATE__TASK_FINISHED;
+        task_enter_state(t, METE__V1__TASK_STATE__TASK_FINISHED);
         world_add_status(t, STATUS("TASK_FINISHED", "20"));
         framework_keep_completed(w->f, t);
         task_remove(t);
         t = world_add_task(w, w->f, "away", "");
-        t->state = METE__V1__TASK_STATE__TASK_UNREACHABLE;
+        task_enter_state(t, METE__V1__TASK_STATE__TASK_UNREACHABLE);
         world_add_status(t, STATUS("TASK_UNREACHABLE", "5"));
         framework_keep_unreachable(w->f, t);
         task_remove(t);

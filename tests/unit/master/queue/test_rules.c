@@ -546,6 +546,243 @@ static void test_fifo_goes_on_with_the_first(void **state)
         world_done(&w);
 }
 
+/* ---- what is expected of those that were frozen ---- */
+
+/* 1 ran 0-40 and goes on at 50: 60 s are left, so the next one is promised 110. */
+static void test_the_end_of_who_went_on(void **state)
+{
+        struct queue_config c = preempting(QUEUE_PRIORITY);
+        struct world w;
+
+        world_init(&w, &c);
+        world_machine(&w, "h1", "cpus:2;mem:100");
+        soft(&w, 0, 100, "cpus:2;mem:1", 500);
+        hard(&w, 40, 10, "cpus:2;mem:1", 900);
+        hard(&w, 60, 10, "cpus:2;mem:1", 100);
+        world_run_until(&w, 70);
+        expect_promise(&w, 3, 110);
+        world_run(&w);
+        assert_float_equal(world_start(&w, 3), 110, 1e-6);
+        world_done(&w);
+}
+
+/* At 700 both are frozen: 1 with 300 s left of 1000, 2 with 400 of 500. At 750 there is room for one of them: 1. */
+static void test_srtf_knows_what_is_left_of_the_frozen(void **state)
+{
+        struct queue_config c = preempting(QUEUE_SRTF);
+        struct world w;
+
+        world_init(&w, &c);
+        world_machine(&w, "h1", "cpus:4;mem:100");
+        soft(&w, 0, 1000, "cpus:2;mem:1", 0);
+        soft(&w, 600, 500, "cpus:2;mem:1", 0);
+        hard(&w, 700, 50, "cpus:4;mem:1", 0);
+        hard(&w, 710, 20, "cpus:2;mem:1", 0);
+        world_run_until(&w, 760);
+        assert_float_equal(world_start(&w, 3), 700, 1e-6);
+        assert_float_equal(world_start(&w, 4), 750, 1e-6);
+        assert_int_equal(world_task(&w, 1, 0)->state, WORLD_RUNNING);
+        assert_int_equal(world_task(&w, 2, 0)->state, WORLD_SUSPENDED);
+        world_done(&w);
+}
+
+/* ---- what a job loses and keeps ---- */
+
+static void expect_aged(struct world *w, uint64_t job, const char *value)
+{
+        struct queue_explanation x;
+
+        assert_int_equal(queue_explain(w->queue, job, (struct wall_time){w->now_ns}, &x), 0);
+        assert_string_equal(x.factors[0].name, "aged");
+        assert_string_equal(x.factors[0].value, value);
+}
+
+/* Who is held after it waited too long begins to wait anew. */
+static void test_who_is_held_is_not_aged(void **state)
+{
+        struct queue_config c = ageing();
+        struct world w;
+
+        world_init(&w, &c);
+        world_machine(&w, "h1", "cpus:2;mem:100");
+        hard(&w, 0, 1000, "cpus:2;mem:1", 500);
+        hard(&w, 0, 10, "cpus:2;mem:1", 1);
+        world_run_until(&w, 150);
+        expect_aged(&w, 2, "yes");
+        queue_hold_job(w.queue, 2, true);
+        world_run_until(&w, 160);
+        queue_hold_job(w.queue, 2, false);
+        world_run_until(&w, 170);
+        expect_aged(&w, 2, "no");
+        world_run_until(&w, 265);
+        expect_aged(&w, 2, "yes");
+        world_done(&w);
+}
+
+/* A policy without ageing forgets who had aged. */
+static void test_without_ageing_nobody_is_aged(void **state)
+{
+        struct queue_config c = ageing();
+        struct world w;
+
+        world_init(&w, &c);
+        world_machine(&w, "h1", "cpus:2;mem:100");
+        hard(&w, 0, 200, "cpus:2;mem:1", 500);
+        hard(&w, 0, 10, "cpus:2;mem:1", 1);
+        hard(&w, 140, 10, "cpus:2;mem:1", 400);
+        world_run_until(&w, 150);
+        expect_aged(&w, 2, "yes");
+        c.ageing_ns = 0;
+        queue_configure(w.queue, &c);
+        world_run(&w);
+        assert_float_equal(world_start(&w, 3), 200, 1e-6);
+        assert_float_equal(world_start(&w, 2), 210, 1e-6);
+        world_done(&w);
+}
+
+/* A gang has to begin together. What of it begins again does so one by one: there is room for one. */
+static void test_a_gang_begins_once(void **state)
+{
+        const struct queue_decision first = {.kind = QUEUE_REQUEUE, .job = 1, .index = 0},
+                                    second = {.kind = QUEUE_REQUEUE, .job = 1, .index = 1};
+        struct queue_config c = config_of(QUEUE_PRIORITY);
+        struct world w;
+
+        world_init(&w, &c);
+        world_machine(&w, "h1", "cpus:3;mem:100");
+        gang(&w, 0, 1000, "cpus:1;mem:1", 3, NULL);
+        world_run_until(&w, 5);
+        world_requeue(&w, &first);
+        world_requeue(&w, &second);
+        hard(&w, 5, 100, "cpus:1;mem:1", 900);
+        world_run_until(&w, 6);
+        assert_int_equal(world_task(&w, 2, 0)->state, WORLD_RUNNING);
+        assert_int_equal(world_task(&w, 1, 0)->state, WORLD_RUNNING);
+        assert_int_equal(world_task(&w, 1, 1)->state, WORLD_WAITING);
+        world_run(&w);
+        world_done(&w);
+}
+
+/* Told twice of the same end, it still waits for the other. */
+static void test_a_dependency_counts_once(void **state)
+{
+        const struct queue_dependency after[] = {{.job = 101}, {.job = 102}};
+        struct queue_config c = config_of(QUEUE_FIFO);
+        struct world w;
+
+        world_init(&w, &c);
+        world_machine(&w, "h1", "cpus:2;mem:100");
+        world_submit_at(&w, 0, 10 * SECOND, "cpus:1;mem:1",
+                (struct queue_job){.duration_ns = 10 * SECOND, .after = after, .after_count = 2});
+        world_run_until(&w, 1);
+        queue_satisfy(w.queue, 1, 101);
+        queue_satisfy(w.queue, 1, 101);
+        world_run_until(&w, 2);
+        assert_int_equal(world_task(&w, 1, 0)->state, WORLD_WAITING);
+        queue_satisfy(w.queue, 1, 102);
+        world_run_until(&w, 3);
+        assert_int_equal(world_task(&w, 1, 0)->state, WORLD_RUNNING);
+        world_done(&w);
+}
+
+/* ---- giving way takes time ---- */
+
+/* One pass that is not carried out. */
+static size_t victims_of_a_pass(struct world *w)
+{
+        struct queue_decisions d;
+        size_t n = 0;
+
+        queue_schedule(w->queue, (struct wall_time){w->now_ns}, &d);
+        for (size_t i = 0; i < d.count; i++)
+                n += d.items[i].kind == QUEUE_SUSPEND;
+        queue_decisions_done(&d);
+        return n;
+}
+
+/* While one is about to give way nobody else is asked for the same job, however long it takes. */
+static void test_one_is_asked_once(void **state)
+{
+        struct queue_config c = preempting(QUEUE_PRIORITY);
+        struct world w;
+
+        world_init(&w, &c);
+        world_machine(&w, "h1", "cpus:2;mem:100");
+        world_machine(&w, "h2", "cpus:2;mem:100");
+        soft(&w, 0, 1000, "cpus:2;mem:1", 100);
+        soft(&w, 0, 1000, "cpus:2;mem:1", 100);
+        hard(&w, 40, 10, "cpus:2;mem:1", 900);
+        world_run_until(&w, 39);
+        w.now_ns = T0 + 40 * SECOND;
+        world_arrive(&w);
+        assert_int_equal(victims_of_a_pass(&w), 1);
+        assert_int_equal(victims_of_a_pass(&w), 0);
+        w.now_ns += 10 * SECOND;
+        assert_int_equal(victims_of_a_pass(&w), 0);
+        world_done(&w);
+}
+
+/* Who was just told to go on, and has not said that it does, is not stopped. */
+static void test_who_is_about_to_go_on_is_not_stopped(void **state)
+{
+        struct queue_config c = preempting(QUEUE_PRIORITY);
+        struct world w;
+
+        c.grace_ns = 0;
+        world_init(&w, &c);
+        world_machine(&w, "h1", "cpus:2;mem:100");
+        soft(&w, 0, 1000, "cpus:2;mem:1", 100);
+        hard(&w, 40, 10, "cpus:2;mem:1", 900);
+        hard(&w, 50, 10, "cpus:2;mem:1", 900);
+        world_run_until(&w, 49);
+        w.now_ns = T0 + 50 * SECOND;
+        world_end_tasks(&w);
+        world_offer_all(&w);
+        assert_int_equal(victims_of_a_pass(&w), 0); /* that is when it was told */
+        world_arrive(&w);
+        w.now_ns += SECOND;
+        assert_int_equal(victims_of_a_pass(&w), 0);
+        queue_task_resumed(w.queue, 1, 0, (struct wall_time){w.now_ns});
+        w.now_ns += SECOND;
+        assert_int_equal(victims_of_a_pass(&w), 1);
+        world_done(&w);
+}
+
+/* What is free on h1 is promised to 3: the gang cannot have it, so nobody on h2 gives way for its other half. */
+static void test_nobody_gives_way_beside_a_promise(void **state)
+{
+        struct queue_config c = preempting(QUEUE_PRIORITY);
+        struct constraint one = {}, two = {};
+        struct world w;
+
+        assert_int_equal(constraint_parse("hostname=h1", &one, NULL), 0);
+        assert_int_equal(constraint_parse("hostname=h2", &two, NULL), 0);
+        world_init(&w, &c);
+        world_machine(&w, "h1", "cpus:4;mem:100");
+        world_machine(&w, "h2", "cpus:2;mem:100");
+        world_submit_at(&w, 0, 100 * SECOND, "cpus:2;mem:1",
+                (struct queue_job){.duration_ns = 100 * SECOND,
+                        .priority = 900,
+                        .constraints = &one,
+                        .constraint_count = 1});
+        world_submit_at(&w, 0, 1000 * SECOND, "cpus:2;mem:1",
+                (struct queue_job){.duration_ns = 1000 * SECOND,
+                        .priority = 100,
+                        .preemptible = true,
+                        .constraints = &two,
+                        .constraint_count = 1});
+        hard(&w, 40, 50, "cpus:4;mem:1", 900);
+        world_submit_at(&w, 41, 200 * SECOND, "cpus:2;mem:1",
+                (struct queue_job){.duration_ns = 200 * SECOND, .priority = 400, .gang = true, .count = 2});
+        world_run_until(&w, 90);
+        assert_int_equal(w.suspensions, 0);
+        world_run_until(&w, 120);
+        assert_float_equal(world_start(&w, 3), 100, 1e-6);
+        world_done(&w);
+        constraint_done(&one);
+        constraint_done(&two);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -572,6 +809,15 @@ int main(void)
                 cmocka_unit_test(test_srtf_counts_what_the_others_lose),
                 cmocka_unit_test(test_srtf_goes_on_with_the_shortest),
                 cmocka_unit_test(test_fifo_goes_on_with_the_first),
+                cmocka_unit_test(test_the_end_of_who_went_on),
+                cmocka_unit_test(test_srtf_knows_what_is_left_of_the_frozen),
+                cmocka_unit_test(test_who_is_held_is_not_aged),
+                cmocka_unit_test(test_without_ageing_nobody_is_aged),
+                cmocka_unit_test(test_a_gang_begins_once),
+                cmocka_unit_test(test_a_dependency_counts_once),
+                cmocka_unit_test(test_one_is_asked_once),
+                cmocka_unit_test(test_who_is_about_to_go_on_is_not_stopped),
+                cmocka_unit_test(test_nobody_gives_way_beside_a_promise),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

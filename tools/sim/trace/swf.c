@@ -23,6 +23,7 @@ enum swf_field {
 };
 #define SECONDS_MAX 1e10
 #define AMOUNT_MAX 1e9
+#define USER_MAX 1e6 /* users are counted in a table up to the highest number */
 #define NS_MAX (SECONDS_MAX * 1e9)
 #define MEMORY_MAX 0x1p53 /* bytes: what is made of them later fits into 64 bits */
 #define LINE_SHOWN 60
@@ -82,7 +83,7 @@ static int check_ranges(const double f[SWF_FIELDS])
 {
         if (f[SWF_SUBMIT] > SECONDS_MAX || f[SWF_RUN] > SECONDS_MAX || f[SWF_WANTED_TIME] > SECONDS_MAX ||
                 f[SWF_PROCESSORS] > AMOUNT_MAX || f[SWF_WANTED] > AMOUNT_MAX || f[SWF_MEMORY] > AMOUNT_MAX ||
-                f[SWF_WANTED_MEMORY] > AMOUNT_MAX)
+                f[SWF_WANTED_MEMORY] > AMOUNT_MAX || f[SWF_USER] > USER_MAX)
                 return -ERANGE;
         return 0;
 }
@@ -119,8 +120,8 @@ static int take_line(struct trace *t, const char *path, size_t number, const cha
                         e, -EINVAL, "%s:%zu: 18 numbers are expected: %.*s", path, number, LINE_SHOWN, line);
         if (check_ranges(fields) < 0)
                 return error_set(e, -EINVAL,
-                        "%s:%zu: at most %g seconds, %g processors and %g KB are accepted", path, number,
-                        SECONDS_MAX, AMOUNT_MAX, AMOUNT_MAX);
+                        "%s:%zu: at most %g seconds, %g processors, %g KB and user %g are accepted", path,
+                        number, SECONDS_MAX, AMOUNT_MAX, AMOUNT_MAX, USER_MAX);
         if (job_of(fields, &job))
                 trace_add(t, &job);
         else

@@ -58,6 +58,24 @@ static void test_swf_is_read(void **state)
         assert_int_equal(t.jobs[1].program, 3);
 }
 
+/* As rounded as they may be, amounts are there, and what is made of them later fits into 64 bits. */
+static void test_tiny_and_huge_amounts(void **state)
+{
+        _cleanup_trace_ struct trace t = {};
+        _cleanup_error_ struct error e = {};
+
+        assert_int_equal(read_text("1 0 0 1e-300 1e-300 0 1e-300 0 0 0 1 7 1 3 1 -1 -1 -1\n"
+                                   "2 1 0 1e10 1e9 -1 1e9 1e9 1e10 1e9 1 7 1 3 1 -1 -1 -1\n",
+                                 &t, &e),
+                0);
+        assert_int_equal(t.jobs[0].run_ns, 1);
+        assert_int_equal(t.jobs[0].milli_cpus, 1);
+        assert_int_equal(t.jobs[0].memory_bytes, 1);
+        assert_int_equal(t.jobs[1].run_ns, UINT64_C(10000000000) * SECOND);
+        assert_int_equal(t.jobs[1].milli_cpus, UINT64_C(1000000000000));
+        assert_int_equal(t.jobs[1].memory_bytes, UINT64_C(1) << 53);
+}
+
 static void refused(const char *text, const char *sentence)
 {
         _cleanup_trace_ struct trace t = {};
@@ -80,6 +98,7 @@ static void test_bad_swf_is_refused(void **state)
         refused("1 nan -1 50 4 -1 2048 8 90 -1 1 7 -1 3 2 -1 -1 -1\n", ":1: 18 numbers");
         refused("1 160 -1 1e300 4 -1 2048 8 90 -1 1 7 -1 3 2 -1 -1 -1\n", ":1: at most");
         refused("1 160 -1 50 4e12 -1 2048 8 90 -1 1 7 -1 3 2 -1 -1 -1\n", ":1: at most");
+        refused("1 160 -1 50 4 -1 2048 8 90 -1 1 4e9 -1 3 2 -1 -1 -1\n", ":1: at most");
         assert_int_equal(trace_read_swf("/nowhere/trace.swf", 0, &t, &e), -ENOENT);
 }
 
@@ -271,6 +290,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_swf_is_read),
+                cmocka_unit_test(test_tiny_and_huge_amounts),
                 cmocka_unit_test(test_bad_swf_is_refused),
                 cmocka_unit_test(test_made_up_traces_are_as_asked_for),
                 cmocka_unit_test(test_shortest_first_by_hand),

@@ -164,8 +164,8 @@ static struct job *find_own(struct api_call *c, const char *id, const char *fiel
                 j = call_find_job(c, id, field);
         if (j && !peer_owns(&c->peer, j)) {
                 api_refuse(c->req, c->codec, 403, field,
-                        "job %s belongs to %s: only %s or root may %s it; you are %s", j->id, j->user,
-                        j->user, what, c->peer.name);
+                        "job %s belongs to %s: only %s%s may %s it; you are %s", j->id, j->user, j->user,
+                        str_equal(j->user, "root") ? "" : " or root", what, c->peer.name);
                 return NULL;
         }
         return j;

@@ -33,6 +33,10 @@ int quota_from_message(const Mete__Api__Quota *m, struct allocator_quota *ret, s
                 return error_set(e, -EINVAL,
                         "'%s' is no name of a resource: cpus, mem, disk or another scalar is expected",
                         shown);
+        if (str_equal(m->resource, "ports") || str_equal(m->resource, "cores"))
+                return error_set(e, -EINVAL,
+                        "%s are no amount but single numbers: cpus, mem, disk or another scalar is expected",
+                        m->resource);
         if (!m->has_guarantee && !m->has_limit)
                 return error_set(
                         e, -EINVAL, "%s has neither a guarantee nor a limit: one is expected", m->resource);

@@ -7,6 +7,7 @@
 #include "master/spec/job_spec_internal.h"
 
 #define PORTS_MAX 1000
+#define VOLUME_PATH_MAX 1024
 
 static int check_ports(const Mete__Api__JobSpec *spec, struct api_error *x)
 {
@@ -25,6 +26,22 @@ static int check_cores(const Mete__Api__JobSpec *spec, struct api_error *x)
         return 0;
 }
 
+/* As agents take it: names below a directory, of which none is ".". */
+static bool is_place_in_container(const char *path)
+{
+        bool named = false;
+
+        for (const char *p = path; *p;) {
+                size_t len = strcspn(p, "/");
+
+                if (len == 1 && *p == '.')
+                        return false;
+                named |= len > 0;
+                p += len + (p[len] == '/');
+        }
+        return named && strlen(path) <= VOLUME_PATH_MAX;
+}
+
 static int check_volume(const Mete__Api__JobSpec *spec, size_t i, struct api_error *x)
 {
         const Mete__Api__JobSpec__VolumeUse *v = spec->volumes[i];
@@ -37,6 +54,9 @@ static int check_volume(const Mete__Api__JobSpec *spec, size_t i, struct api_err
         if (!*v->container_path || check_path_safe(path, v->container_path, x) < 0)
                 return *v->container_path ? -EINVAL
                                           : refuse_text(x, path, "", "a path in the sandbox is expected");
+        if (!is_place_in_container(v->container_path))
+                return refuse_text(x, path, v->container_path,
+                        "a path of at most 1024 bytes without \".\" is expected");
         if (*v->container_path == '/' && (!spec->isolation || str_empty(spec->isolation->rootfs)))
                 return refuse_text(x, path, v->container_path,
                         "absolute paths need isolation.rootfs: one relative to the sandbox is expected");

@@ -57,11 +57,12 @@ pick_ports() { # four consecutive free ports on loopback
 start_master() {
         mete-master --port "$PORT" --work-dir "$SCRATCH/master" "$@" >>"$SCRATCH/master.log" 2>&1 &
         echo $! >"$SCRATCH/master.pid"
-        wait_until 20 mete version --json || fail "the master did not come up: $(tail -5 "$SCRATCH/master.log")"
+        wait_until 20 master_answers || fail "the master did not come up: $(tail -5 "$SCRATCH/master.log")"
 }
 
 # holds FILTER: the document on stdin exists and the filter is true for it. By itself, jq -e takes no input for success.
 holds() { jq -es "length > 0 and (.[0] | ($1))"; }
+master_answers() { mete version --json | holds '.master'; } # without one it says so, and is content
 agent_active() { mete agents --json | holds 'any(.[]; .state == "AGENT_ACTIVE")'; }
 
 launch_agent() { # launch_agent [OPTION...]: without waiting

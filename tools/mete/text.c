@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "lib/base/time.h"
+#include "proto/mete.pb-c.h"
 
 #define LINE_WIDTH 80
 
@@ -120,11 +121,30 @@ char *text_safe(const char *s)
         return copy;
 }
 
+/* Every path of a field begins with the call that it is of. */
+static bool is_path_of_call(const char *sentence, size_t len)
+{
+        const char *dot = memchr(sentence, '.', len);
+        _cleanup_free_ char *call = dot ? xstrndup(sentence, (size_t)(dot - sentence)) : NULL;
+
+        return call && protobuf_c_message_descriptor_get_field_by_name(&mete__api__call__descriptor, call);
+}
+
 const char *text_without_field(const char *sentence)
 {
-        size_t n = strspn(sentence, "abcdefghijklmnopqrstuvwxyz_0123456789.[]");
+        size_t n = strspn(sentence, "abcdefghijklmnopqrstuvwxyz_0123456789.[]"), leaf, name;
+        const char *rest = sentence + n + 2;
 
-        return memchr(sentence, '.', n) && str_has_prefix(sentence + n, ": ") ? sentence + n + 2 : sentence;
+        if (!is_path_of_call(sentence, n) || !str_has_prefix(sentence + n, ": "))
+                return sentence;
+        for (leaf = n; leaf > 0 && sentence[leaf - 1] != '.';)
+                leaf--;
+        name = strcspn(sentence + leaf, "[:");
+        /* What an id names, and a name that is said again, is told by the rest. */
+        if ((name >= 2 && memcmp(sentence + leaf + name - 2, "id", 2) == 0) ||
+                strncmp(rest, sentence + leaf, name) == 0)
+                return rest;
+        return sentence + leaf;
 }
 
 /* Columns on a terminal: UTF-8 continuation bytes take none. */

@@ -35,7 +35,10 @@ const char *text_job_state(Mete__Api__JobState state);
 const char *text_agent_state(Mete__Api__Agent__State state);
 /* Replaces what could disturb a terminal (control characters, escape sequences) with '?': text that others chose. */
 char *text_safe(const char *s);
-/* A refusal without the path of the API's field in front: "kill.id: no job '9'" -> "no job '9'". */
+/*
+ * A refusal without the path of the API's field in front, but for its last name: "history.limit: 0 is refused" -> "limit: 0 is refused",
+ * "kill.id: no job '9'" -> "no job '9'".
+ */
 const char *text_without_field(const char *sentence);
 /* Printed from column `indent` on, broken at spaces before column 80; `at` is the column that the line has reached. */
 void text_print_wrapped(FILE *f, const char *text, size_t at, size_t indent);

@@ -37,18 +37,19 @@ static int show(const struct common_options *o, struct error *e)
         return VERB_EXIT_OK;
 }
 
+#define WEIGHT_MAX_MILLI UINT64_C(1000000000) /* as the master has it */
+
 /* "ROLE=WEIGHT": the role is the caller's to free. */
 static int parse_weight(const char *word, char **ret_role, double *ret_weight, struct error *e)
 {
         const char *equals = strrchr(word, '=');
         uint64_t milli;
 
-        if (!equals || equals == word || parse_milli(equals + 1, UINT64_C(1000000000), &milli) < 0 ||
-                milli == 0)
+        if (!equals || equals == word || parse_milli(equals + 1, WEIGHT_MAX_MILLI, &milli) < 0 || milli == 0)
                 return error_set(e, -EINVAL,
-                        "'%s': expected ROLE=WEIGHT, a number above 0 with at most three decimals, such as "
-                        "dev=2.5",
-                        word);
+                        "'%s': expected ROLE=WEIGHT, a number from 0.001 to %.0f with at most three decimals, "
+                        "such as dev=2.5",
+                        word, WEIGHT_MAX_MILLI / 1e3);
         *ret_role = xstrndup(word, (size_t)(equals - word));
         *ret_weight = (double)milli / 1000;
         return 0;

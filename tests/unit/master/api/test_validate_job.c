@@ -102,6 +102,8 @@ static const struct bad bads[] = {
         {"volumes[0].container_path",
                 "\"volumes\": [{\"volume_id\": \"v\", \"container_path\": \"a/../../b\"}]"},
         {"volumes[0].container_path", "\"volumes\": [{\"volume_id\": \"v\", \"container_path\": \"..\"}]"},
+        {"volumes[0].container_path", "\"volumes\": [{\"volume_id\": \"v\", \"container_path\": \".\"}]"},
+        {"volumes[0].container_path", "\"volumes\": [{\"volume_id\": \"v\", \"container_path\": \"a/./b\"}]"},
         {"volumes[1].volume_id", "\"volumes\": [{\"volume_id\": \"v\", \"container_path\": \"a\"}, "
                                  "{\"volume_id\": \"v\", \"container_path\": \"b\"}]"},
         {"volumes[1].container_path", "\"volumes\": [{\"volume_id\": \"v\", \"container_path\": \"a\"}, "

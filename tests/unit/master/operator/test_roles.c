@@ -108,6 +108,8 @@ static void test_what_is_wrong_in_itself(void **state)
         refused(&x, -EINVAL, BOTH("a", "2", "1"), "quotas", "the limit 1 is below the guarantee 2");
         refused(&x, -EINVAL, "{\"role\": \"a\", \"quotas\": [{\"resource\": \"c;\", \"limit\": 1}]}",
                 "quotas", "'c;' is no name of a resource");
+        refused(&x, -EINVAL, "{\"role\": \"a\", \"quotas\": [{\"resource\": \"ports\", \"limit\": 1}]}",
+                "quotas", "ports are no amount");
         refused(&x, -EINVAL, "{\"role\": \"a\", \"quotas\": [{\"resource\": \"cpus\"}]}", "quotas",
                 "neither a guarantee nor a limit");
         refused(&x, -EINVAL,

@@ -1,9 +1,9 @@
 #include "agent/volume_ref.h"
 
-#include <ctype.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "lib/base/id.h"
 
 void volume_refs_done(struct volume_refs *l)
 {
@@ -21,22 +21,6 @@ bool volume_refs_contain(const struct volume_refs *l, const char *path)
                 if (str_equal(l->items[i].path, path))
                         return true;
         return false;
-}
-
-char *volume_directory_name(const char *text)
-{
-        _cleanup_buffer_ struct buffer b = {0};
-
-        buffer_puts(&b, "");
-        for (const char *p = text; *p; p++) {
-                unsigned char c = (unsigned char)*p;
-
-                if (isalnum(c) || c == '_' || c == '-' || (c == '.' && p > text))
-                        buffer_append(&b, p, 1);
-                else
-                        buffer_printf(&b, "%%%02X", c);
-        }
-        return buffer_take(&b);
 }
 
 /* The role of the last refinement; in the form of old clients the resource's own. */
@@ -103,14 +87,14 @@ static int add(
         if (code < 0)
                 return code;
         const char *role = role_of(r), *id = r->disk->persistence->id;
-        _cleanup_free_ char *first = volume_directory_name(role);
-        _cleanup_free_ char *second = volume_directory_name(id);
+        _cleanup_free_ char *first = id_directory_name(role);
+        _cleanup_free_ char *second = id_directory_name(id);
 
-        if (strlen(first) > NAME_MAX || strlen(second) > NAME_MAX)
+        if (strlen(first) > DIRECTORY_NAME_MAX || strlen(second) > DIRECTORY_NAME_MAX)
                 return error_set(e, -EINVAL,
                         "%s[%zu]: the role and the id of a volume are names of directories here, of at most "
                         "%d bytes: \"%.80s\" of \"%.80s\"",
-                        field, i, NAME_MAX, id, role);
+                        field, i, DIRECTORY_NAME_MAX, id, role);
         l->items[l->count++] = (struct volume_ref){
                 .path = xasprintf("%s/%s", first, second),
                 .role = role,

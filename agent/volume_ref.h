@@ -26,6 +26,4 @@ void volume_refs_done(struct volume_refs *l);
  */
 int volume_refs_parse(Mete__V1__Resource *const *resources, size_t count, const char *field,
         struct volume_refs *ret, struct error *e) WARN_UNUSED;
-/* "a/b" -> "a%2Fb": one component that is neither hidden nor special, and another one for every other text. The caller frees. */
-char *volume_directory_name(const char *text);
 bool volume_refs_contain(const struct volume_refs *l, const char *path);

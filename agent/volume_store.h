@@ -1,6 +1,6 @@
 /*
  * The directories of persistent volumes, below one directory of root's that nobody else enters: "<role>/<id>", names as of
- * volume_directory_name(). A volume that goes is renamed to ".removed/..." first: it is gone in one step, and what it held is removed
+ * id_directory_name(). A volume that goes is renamed to ".removed/..." first: it is gone in one step, and what it held is removed
  * piece by piece after that. What tasks made in it is never followed: every step is by descriptor, below this directory. May run on a
  * worker thread.
  */

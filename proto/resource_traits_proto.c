@@ -12,6 +12,7 @@
 #include "lib/net/codec.h"
 
 #define TEXT_MAX 4096 /* bytes of a principal, label or path */
+#define CONTAINER_PATH_MAX 1024 /* as agents take it */
 
 /* The traits while they are put together; what they hold is the message's, but for the arrays here. */
 struct builder {
@@ -136,16 +137,34 @@ static int take_old_form(struct builder *b, const Mete__V1__Resource *m)
 
 /* ---- disk ---- */
 
+/* Agents keep volumes in directories that have the names of the role and of the volume. */
+static int check_directories(struct builder *b, const char *id)
+{
+        const char *role = b->stack[b->traits.reservation_count - 1].role;
+        _cleanup_free_ char *first = id_directory_name(role), *second = id_directory_name(id);
+
+        if (strlen(first) > DIRECTORY_NAME_MAX)
+                return refuse(b, ".disk.persistence",
+                        "a role of at most 255 bytes is expected, where all but A-Z a-z 0-9 . _ - count three times");
+        if (strlen(second) > DIRECTORY_NAME_MAX)
+                return refuse(b, ".disk.persistence.id",
+                        "at most 255 bytes are expected, where all but A-Z a-z 0-9 . _ - count three times");
+        return 0;
+}
+
 static int check_path(struct builder *b, const char *path)
 {
         static const char member[] = ".disk.volume.container_path";
-        const char *p = path;
+        const char *p = path + strspn(path, "/");
 
-        if (!*path)
-                return refuse(b, member, "a path is expected");
-        for (; *p; p += strcspn(p, "/"), p += strspn(p, "/"))
-                if (strncmp(p, "..", 2) == 0 && (p[2] == '\0' || p[2] == '/'))
-                        return refuse(b, member, "a path without '..' is expected");
+        if (!*p || strlen(path) > CONTAINER_PATH_MAX)
+                return refuse(b, member, "a path of at most 1024 bytes is expected");
+        for (; *p; p += strcspn(p, "/"), p += strspn(p, "/")) {
+                size_t len = strcspn(p, "/");
+
+                if (len <= 2 && strspn(p, ".") >= len)
+                        return refuse(b, member, "a path without '.' and '..' is expected");
+        }
         return check_text(b, member, path);
 }
 
@@ -179,6 +198,8 @@ static int take_disk(struct builder *b, const Mete__V1__Resource *m)
                 return refuse(b, ".disk.persistence",
                         "a persistent volume is on reserved disk: with `reservations`");
         r = id_validate(d->persistence->id, id, b->e);
+        if (r >= 0)
+                r = check_directories(b, d->persistence->id);
         if (r < 0)
                 return r;
         b->traits.volume_id = d->persistence->id;

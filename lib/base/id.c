@@ -1,9 +1,11 @@
 #include "lib/base/id.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
+#include "lib/base/util.h"
 #include "lib/base/utf8.h"
 
 void uuid_generate_bytes(uint8_t ret[static UUID_BYTES])
@@ -122,4 +124,20 @@ int id_validate(const char *id, const char *field, struct error *e)
                 "characters, "
                 "without a leading '-', and neither '.' nor '..'",
                 field, shown, problem, ID_LENGTH_MAX);
+}
+
+char *id_directory_name(const char *text)
+{
+        _cleanup_buffer_ struct buffer b = {0};
+
+        buffer_puts(&b, "");
+        for (const char *p = text; *p; p++) {
+                unsigned char c = (unsigned char)*p;
+
+                if (isalnum(c) || c == '_' || c == '-' || (c == '.' && p > text))
+                        buffer_append(&b, p, 1);
+                else
+                        buffer_printf(&b, "%%%02X", c);
+        }
+        return buffer_take(&b);
 }

@@ -18,3 +18,10 @@ int uuid_parse(const char *s, uint8_t ret[static UUID_BYTES]) WARN_UNUSED;
  */
 #define ID_LENGTH_MAX 255
 int id_validate(const char *id, const char *field, struct error *e) WARN_UNUSED;
+
+/*
+ * How agents call the directories of roles and volumes, so masters accept none that is longer than a file system takes: "a/b" ->
+ * "a%2Fb", one component that is neither hidden nor special, and another one for every other text. The caller frees.
+ */
+#define DIRECTORY_NAME_MAX 255
+char *id_directory_name(const char *text);

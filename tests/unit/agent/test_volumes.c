@@ -13,6 +13,7 @@
 
 #include "agent/volume_ref.h"
 #include "agent/volume_store.h"
+#include "lib/base/id.h"
 #include "lib/net/codec.h"
 #include "proto/mete_agent.pb-c.h"
 
@@ -25,7 +26,7 @@ static void names_of_directories(void **state)
                 {"\xc3\xa4 b", "%C3%A4%20b"}, {"", ""}};
 
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
-                _cleanup_free_ char *name = volume_directory_name(rows[i][0]);
+                _cleanup_free_ char *name = id_directory_name(rows[i][0]);
                 assert_string_equal(name, rows[i][1]);
         }
 }

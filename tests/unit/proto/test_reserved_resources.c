@@ -103,6 +103,10 @@ static void test_in_full(void **state)
 #define RESERVED(type, role) "{\"type\":\"" type "\",\"role\":\"" role "\"}"
 #define NESTED(stack) CPUS("\"reservations\":[" stack "]")
 
+#define TWENTY "%%%%%%%%%%%%%%%%%%%%"
+#define LONG TWENTY TWENTY TWENTY TWENTY TWENTY /* 300 bytes as the name of a directory */
+#define NESTED_ROLE(role) "\"reservations\":[{\"role\":\"" role "\",\"type\":\"DYNAMIC\"}]"
+
 static void test_refused(void **state)
 {
         static const struct {
@@ -149,11 +153,23 @@ static void test_refused(void **state)
                 {DISK(STACK ",\"disk\":{\"persistence\":{\"id\":\"x\"},\"volume\":{\"mode\":\"RW\","
                             "\"container_path\":"
                             "\"a/../b\"}}"),
-                        ".disk.volume.container_path: a path without '..'"},
+                        ".disk.volume.container_path: a path without '.' and '..'"},
                 {DISK(STACK ",\"disk\":{\"persistence\":{\"id\":\"x\"},\"volume\":{\"mode\":\"RW\",\"host_"
                             "path\":\"/etc\","
                             "\"container_path\":\"b\"}}"),
                         ".disk.volume: a persistent volume has"},
+                {DISK(STACK ",\"disk\":{\"persistence\":{\"id\":\"x\"},\"volume\":{\"mode\":\"RW\","
+                            "\"container_path\":\"a/./b\"}}"),
+                        ".disk.volume.container_path: a path without '.' and '..'"},
+                {DISK(STACK ",\"disk\":{\"persistence\":{\"id\":\"x\"},\"volume\":{\"mode\":\"RW\","
+                            "\"container_path\":\"//\"}}"),
+                        ".disk.volume.container_path: a path of at most 1024"},
+                {DISK(STACK ",\"disk\":{\"persistence\":{\"id\":\"" LONG "\"},\"volume\":{\"mode\":\"RW\","
+                            "\"container_path\":\"a\"}}"),
+                        ".disk.persistence.id: at most 255 bytes"},
+                {DISK(NESTED_ROLE(LONG) ",\"disk\":{\"persistence\":{\"id\":\"a\"},\"volume\":{\"mode\":\"RW\","
+                            "\"container_path\":\"a\"}}"),
+                        ".disk.persistence: a role of at most 255"},
                 {DISK(STACK ",\"revocable\":{}," VOLUME), ".revocable: a persistent volume"},
                 {CPUS(STACK ",\"revocable\":{}"), ".revocable: what is reserved"},
         };

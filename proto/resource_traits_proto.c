@@ -11,7 +11,7 @@
 #include "lib/base/utf8.h"
 #include "lib/net/codec.h"
 
-#define TEXT_MAX 4096 /* bytes of a principal, label or path */
+#define TEXT_MAX 4096           /* bytes of a principal, label or path */
 #define CONTAINER_PATH_MAX 1024 /* as agents take it */
 
 /* The traits while they are put together; what they hold is the message's, but for the arrays here. */
@@ -145,7 +145,8 @@ static int check_directories(struct builder *b, const char *id)
 
         if (strlen(first) > DIRECTORY_NAME_MAX)
                 return refuse(b, ".disk.persistence",
-                        "a role of at most 255 bytes is expected, where all but A-Z a-z 0-9 . _ - count three times");
+                        "a role of at most 255 bytes is expected, where all but A-Z a-z 0-9 . _ - count "
+                        "three times");
         if (strlen(second) > DIRECTORY_NAME_MAX)
                 return refuse(b, ".disk.persistence.id",
                         "at most 255 bytes are expected, where all but A-Z a-z 0-9 . _ - count three times");

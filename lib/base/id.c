@@ -5,8 +5,8 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "lib/base/util.h"
 #include "lib/base/utf8.h"
+#include "lib/base/util.h"
 
 void uuid_generate_bytes(uint8_t ret[static UUID_BYTES])
 {

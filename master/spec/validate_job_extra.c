@@ -55,8 +55,8 @@ static int check_volume(const Mete__Api__JobSpec *spec, size_t i, struct api_err
                 return *v->container_path ? -EINVAL
                                           : refuse_text(x, path, "", "a path in the sandbox is expected");
         if (!is_place_in_container(v->container_path))
-                return refuse_text(x, path, v->container_path,
-                        "a path of at most 1024 bytes without \".\" is expected");
+                return refuse_text(
+                        x, path, v->container_path, "a path of at most 1024 bytes without \".\" is expected");
         if (*v->container_path == '/' && (!spec->isolation || str_empty(spec->isolation->rootfs)))
                 return refuse_text(x, path, v->container_path,
                         "absolute paths need isolation.rootfs: one relative to the sandbox is expected");

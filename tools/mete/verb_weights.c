@@ -47,7 +47,8 @@ static int parse_weight(const char *word, char **ret_role, double *ret_weight, s
 
         if (!equals || equals == word || parse_milli(equals + 1, WEIGHT_MAX_MILLI, &milli) < 0 || milli == 0)
                 return error_set(e, -EINVAL,
-                        "'%s': expected ROLE=WEIGHT, a number from 0.001 to %.0f with at most three decimals, "
+                        "'%s': expected ROLE=WEIGHT, a number from 0.001 to %.0f with at most three "
+                        "decimals, "
                         "such as dev=2.5",
                         word, WEIGHT_MAX_MILLI / 1e3);
         *ret_role = xstrndup(word, (size_t)(equals - word));

@@ -167,8 +167,9 @@ static void test_refused(void **state)
                 {DISK(STACK ",\"disk\":{\"persistence\":{\"id\":\"" LONG "\"},\"volume\":{\"mode\":\"RW\","
                             "\"container_path\":\"a\"}}"),
                         ".disk.persistence.id: at most 255 bytes"},
-                {DISK(NESTED_ROLE(LONG) ",\"disk\":{\"persistence\":{\"id\":\"a\"},\"volume\":{\"mode\":\"RW\","
-                            "\"container_path\":\"a\"}}"),
+                {DISK(NESTED_ROLE(
+                         LONG) ",\"disk\":{\"persistence\":{\"id\":\"a\"},\"volume\":{\"mode\":\"RW\","
+                               "\"container_path\":\"a\"}}"),
                         ".disk.persistence: a role of at most 255"},
                 {DISK(STACK ",\"revocable\":{}," VOLUME), ".revocable: a persistent volume"},
                 {CPUS(STACK ",\"revocable\":{}"), ".revocable: what is reserved"},

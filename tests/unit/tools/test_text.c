@@ -84,9 +84,11 @@ static void fields_in_front(void **state)
 {
         assert_string_equal(text_without_field("kill.id: no job '9'"), "no job '9'");
         assert_string_equal(text_without_field("history.limit: 0 is refused"), "limit: 0 is refused");
-        assert_string_equal(text_without_field("set_queue.queue.name: '..' is refused"), "name: '..' is refused");
+        assert_string_equal(
+                text_without_field("set_queue.queue.name: '..' is refused"), "name: '..' is refused");
         assert_string_equal(text_without_field("set_quota.role: the role 'a b'"), "role: the role 'a b'");
-        assert_string_equal(text_without_field("set_quota.role: role: the role 'a b'"), "role: the role 'a b'");
+        assert_string_equal(
+                text_without_field("set_quota.role: role: the role 'a b'"), "role: the role 'a b'");
         assert_string_equal(text_without_field("jobs.json: a job file has"), "jobs.json: a job file has");
         assert_string_equal(text_without_field("read_log.task_id[0]: x: y"), "x: y");
         assert_string_equal(text_without_field("--cpus: 0 is refused"), "--cpus: 0 is refused");

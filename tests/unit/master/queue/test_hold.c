@@ -26,7 +26,7 @@ struct cluster {
         uint64_t now_ns, next_offer, next_job, last_offer;
         uint32_t last_host;
         struct {
-                char id[8];
+                char id[16];
                 uint64_t total, used; /* thousandths of a cpu */
         } hosts[HOSTS_MAX];
         uint32_t host_count;
